@@ -1,0 +1,185 @@
+"""Figures that a notebook records together with their tolerance, and lines that may differ.
+
+A recorded figure shows as one readable line and carries the same as JSON, which the tests and
+the report read. Plain nbval compares both literally, so it fails closed; the plugin in
+tests/ compares the numbers with the tolerance that was recorded.
+Left out: where tolerances come from (tests/benchmarks/spread.json holds the measurement).
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+from IPython.display import display
+
+RECORD = "application/vnd.helpers.record+json"
+VARIES = "application/vnd.helpers.varies+json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A named number and what it may become in another run.
+
+    Attributes
+    ----------
+    name : str
+    value : float or int
+    bound : str
+        "abs", "rel" (distance from the recorded value), "at_most", "at_least" or "exactly".
+    limit : float
+        The tolerance or the bound.
+    """
+
+    name: str
+    value: float
+    bound: str
+    limit: float
+
+    def __post_init__(self):
+        if not (math.isfinite(self.value) and math.isfinite(self.limit)):
+            raise ValueError(f"{self.name} = {self.value}: only finite figures are recorded")
+        if self.bound in ("at_most", "at_least") and not self.admits(self.value):
+            raise ValueError(f"{self} is outside its own bound")
+
+    def __str__(self):
+        return f"{self.name} = {_short(self.value)}   ({self.allowed()})"
+
+    def allowed(self):
+        """Say the tolerance in words.
+
+        Returns
+        -------
+        str
+            E.g. ``"± 0.008"`` or ``"at most 1e-05"``.
+        """
+        limit = _short(self.limit)
+        words = {
+            "abs": f"± {limit}",
+            "rel": f"± {limit} relative",
+            "at_most": f"at most {limit}",
+            "at_least": f"at least {limit}",
+            "exactly": "exact",
+        }
+        return words[self.bound]
+
+    def admits(self, value):
+        """Decide whether another run's value agrees with this record.
+
+        Parameters
+        ----------
+        value : float
+
+        Returns
+        -------
+        bool
+        """
+        distance = abs(value - self.value)
+        agrees = {
+            "abs": distance <= self.limit,
+            "rel": distance <= self.limit * abs(self.value),
+            "at_most": value <= self.limit,
+            "at_least": value >= self.limit,
+            "exactly": value == self.value,
+        }
+        return math.isfinite(value) and agrees[self.bound]
+
+
+def record(name, value, **bound):
+    """Show a figure with its tolerance and let later runs be compared with it.
+
+    Parameters
+    ----------
+    name : str
+        Unique in its notebook.
+    value : float or int
+    **bound
+        One of ``abs``, ``rel``, ``at_most``, ``at_least``; none for a count, which must be equal.
+
+    Raises
+    ------
+    ValueError
+        If the value is not finite, or outside its own bound.
+    TypeError
+        If more than one bound, or an unknown one, is given.
+    """
+    if len(bound) > 1 or not bound.keys() <= {"abs", "rel", "at_most", "at_least"}:
+        raise TypeError(f"{name}: give one of abs, rel, at_most, at_least; got {sorted(bound)}")
+    [(kind, limit)] = bound.items() or [("exactly", 0)]
+    value = value if isinstance(value, int) else float(value)
+    entry = Record(name, value, kind, limit)
+    display({"text/plain": str(entry), RECORD: asdict(entry)}, raw=True)
+
+
+def varies(text):
+    """Show a line that another run may word differently: times, versions, the machine.
+
+    Parameters
+    ----------
+    text : str
+    """
+    live().update(text)
+
+
+class Live:
+    """One line of output that is rewritten in place."""
+
+    def __init__(self, text=""):
+        self._handle = display(_line(text), raw=True, display_id=True)
+
+    def update(self, text):
+        """Replace the line.
+
+        Parameters
+        ----------
+        text : str
+        """
+        if self._handle is None:
+            print(text)
+        else:
+            self._handle.update(_line(text), raw=True)
+
+
+def live():
+    """Start a line that shows how far a long cell is; it may differ from run to run.
+
+    Returns
+    -------
+    Live
+    """
+    return Live()
+
+
+def read_records(notebook):
+    """Collect the figures that an executed notebook recorded.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+
+    Returns
+    -------
+    dict of str to Record
+        In the order of the notebook.
+
+    Raises
+    ------
+    ValueError
+        If two figures have one name.
+    """
+    found = [
+        Record(**output.data[RECORD])
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if RECORD in output.get("data", {})
+    ]
+    records = {each.name: each for each in found}
+    if len(records) < len(found):
+        raise ValueError("two recorded figures have the same name")
+    return records
+
+
+def _line(text):
+    return {"text/plain": text, VARIES: {}}
+
+
+def _short(number):
+    return f"{number:,}" if isinstance(number, int) else f"{number:.6g}"
