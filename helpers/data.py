@@ -197,7 +197,9 @@ def _read_pair(prefix, count, folder):
         read_idx(Path(folder) / name, shape, SHA256[name])
         for name, shape in zip(names, shapes, strict=True)
     )
-    _expect(names[1], "largest label", f"at most {NUM_CLASSES - 1}", labels.max(), labels.max() < 10)
+    _expect(
+        names[1], "largest label", f"at most {NUM_CLASSES - 1}", labels.max(), labels.max() < 10
+    )
     return images.reshape(count, NUM_PIXELS), labels.astype(np.int64)
 
 

@@ -5,7 +5,6 @@ are published (`helpers.batch`).
 """
 
 import re
-from contextlib import contextmanager
 
 import nbformat
 import papermill
@@ -23,13 +22,15 @@ class PartError(RuntimeError):
 class _Client(PapermillNotebookClient):
     """papermill's client, telling a listener each line that a cell shows, live lines included."""
 
-    listener = staticmethod(lambda cell_index, line: None)
+    def __init__(self, nb_man, listener, **kwargs):
+        super().__init__(nb_man, **kwargs)
+        self._listener = listener
 
     def process_message(self, msg, cell, cell_index):
         content = msg["content"]
         text = content.get("text") or content.get("data", {}).get("text/plain", "")
         if text.strip():
-            type(self).listener(cell_index, text.strip().splitlines()[-1])
+            self._listener(cell_index, text.strip().splitlines()[-1])
         return super().process_message(msg, cell, cell_index)
 
 
@@ -37,27 +38,12 @@ class _Engine(NBClientEngine):
     """papermill's own engine with the client above."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, start_timeout=60, **_):
-        return _Client(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout).execute()
+    def execute_managed_notebook(cls, nb_man, kernel_name, listener, start_timeout=60, **_):
+        timeouts = {"startup_timeout": start_timeout, "timeout": None}
+        return _Client(nb_man, listener, kernel_name=kernel_name, **timeouts).execute()
 
 
 papermill_engines.register("helpers", _Engine)
-
-
-@contextmanager
-def listening(listener):
-    """Send each line that notebooks show to a function while the block runs.
-
-    Parameters
-    ----------
-    listener : callable
-        Takes the index of the cell and the line.
-    """
-    before, _Client.listener = _Client.listener, staticmethod(listener)
-    try:
-        yield
-    finally:
-        _Client.listener = before
 
 
 def parameters_of(path):
@@ -69,14 +55,13 @@ def parameters_of(path):
 
     Returns
     -------
-    dict of str to papermill.models.Parameter
-        With the default as source text and the comment beside it.
+    dict of str to dict
+        ``name``, ``default`` (source text), ``inferred_type_name``, ``help`` (the comment).
     """
-    found = papermill.inspect_notebook(str(path))
-    return {name: entry for name, entry in found.items()}
+    return papermill.inspect_notebook(str(path))
 
 
-def execute(path, partial, parameters, folder):
+def execute(path, partial, parameters, folder, listener=lambda cell_index, line: None):
     """Run a notebook from top to bottom with injected parameters.
 
     Parameters
@@ -86,6 +71,8 @@ def execute(path, partial, parameters, folder):
     parameters : dict
     folder : Path
         The kernel's current folder.
+    listener : callable, optional
+        Takes the index of a cell and each line that it shows.
 
     Returns
     -------
@@ -106,6 +93,7 @@ def execute(path, partial, parameters, folder):
             kernel_name="python3",
             progress_bar=False,
             cwd=str(folder),
+            listener=listener,
         )
     except papermill.PapermillExecutionError as error:
         message = re.sub(r"\s+", " ", f"{error.ename}: {error.evalue}")

@@ -1,7 +1,7 @@
 """Record notebooks again: one clean top-to-bottom run at their defaults, in place.
 
-    python tests/record_notebooks.py            all four
-    python tests/record_notebooks.py part_a     some
+python tests/record_notebooks.py            all four
+python tests/record_notebooks.py part_a     some
 """
 
 import sys
