@@ -124,6 +124,21 @@ def load_test(folder=DATA):
     return Images(scale(raw), labels)
 
 
+def verify(folder=DATA):
+    """Read and check all four files, before a long run begins.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Raises
+    ------
+    DataError
+    """
+    for prefix, count in (("train", 60_000), ("t10k", 10_000)):
+        _read_pair(prefix, count, folder)
+
+
 @cache
 def load_training_once():
     """Call `load_training` once a process; later calls return the same, read-only arrays.

@@ -120,5 +120,5 @@ def _start_worker():
 
 
 def _end_with_parent():
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    wait([multiprocessing.parent_process().sentinel])
     os._exit(1)

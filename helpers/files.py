@@ -41,6 +41,22 @@ def output_folder(output_dir):
     return folder
 
 
+def grid_folder(output_dir):
+    """Find the folder that keeps the finished units of a grid until the whole grid is published.
+
+    Parameters
+    ----------
+    output_dir : str or Path
+        As in `output_folder`.
+
+    Returns
+    -------
+    Path
+        The same in every run, so that an interrupted grid can go on.
+    """
+    return PROJECT / output_dir / ".grid"
+
+
 @contextmanager
 def replacing(path):
     """Open a binary file that takes the place of `path` when the block ends without error.

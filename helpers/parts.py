@@ -64,6 +64,7 @@ class PartC(Part):
     seed: int = setting("of the initial weights and the minibatches", at_least=0)
     num_seeds: int = setting("repetitions of each run with other seeds", at_least=1)
     repeat_top: int = setting("best runs that are repeated with other seeds", at_least=0)
+    repeat_seeds: int = setting("further seeds of each repeated run", at_least=1)
     beyond_grid: bool = setting("whether to train what lies beyond the grid, too")
     executor: str = setting("where to train", one_of=("processes", "dask"))
     num_workers: int = setting("processes, 0 for one a core", at_least=0)

@@ -1,0 +1,322 @@
+"""The command line: run parts through papermill, in order, with checked parameters.
+
+Everything is checked before anything runs. Exit status: 0 if every part succeeded, 1 if one
+failed, 2 if the request was refused, 130 or 143 if it was interrupted.
+Left out: how a notebook runs (`helpers.notebooks`) and how results are published
+(`helpers.batch`).
+"""
+
+import argparse
+import ast
+import difflib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import get_origin
+
+import nbformat
+from tqdm import tqdm
+
+from helpers import batch, data, files, models
+from helpers.notebooks import PartError, execute, parameters_of
+from helpers.parts import PARTS
+from helpers.report import build_report
+from helpers.settings import SettingError, describe
+
+FULL = {
+    "c": {
+        "num_hidden_layers": [3, 4, 5],
+        "num_units": [30, 40, 50],
+        "num_epochs": [50, 100],
+        "batch_size": [16, 32, 64],
+        "learning_rate": [0.005, 0.01, 0.05],
+        "repeat_top": 5,
+        "repeat_seeds": 4,
+        "beyond_grid": True,
+    }
+}
+"""What a full run injects; parts A, B and D are full size by default."""
+LINE_EVERY = 15
+"""Seconds between two progress lines where there is no terminal."""
+
+
+class RefusedError(ValueError):
+    """The request cannot be carried out; nothing has been run."""
+
+
+def main(arguments=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Those of the process if not given.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        options = parse(arguments)
+        folder = files.PROJECT / options.output
+        plan = make_plan(options, folder)
+        with batch.output_lock(folder):
+            run(plan, folder)
+    except (RefusedError, SettingError, data.DataError, models.ModelError, batch.OutputError) as e:
+        print(f"python -m helpers: {e}", file=sys.stderr)
+        return 2
+    except (PartError, OSError) as error:
+        print(f"python -m helpers: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("python -m helpers: interrupted; finished parts are kept", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parse(arguments=None):
+    """Read the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+
+    Returns
+    -------
+    argparse.Namespace
+        ``parts``, ``parameters`` (dict of values still to be checked), ``quick``, ``output``.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers",
+        description="Run the parts of the deliverable, in order, and write the report.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help="a, b, c, d; all if none is named")
+    parser.add_argument("--quick", action="store_true", help="the notebooks' own small defaults")
+    parser.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="inject a parameter; a list is written 3,4,5",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted grid")
+    parser.add_argument("--executor", choices=("processes", "dask"), help="where part c trains")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, e.g. tcp://host:8786")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="elsewhere than outputs/")
+    if {"-h", "--help"} & set(sys.argv[1:] if arguments is None else arguments):
+        parser.epilog = parameter_help()
+    options = parser.parse_args(arguments)
+    options.parameters = {name: _value(text) for name, text in options.parameters}
+    shortcuts = {"resume": options.resume, "executor": options.executor}
+    shortcuts["scheduler"] = options.scheduler
+    options.parameters |= {name: value for name, value in shortcuts.items() if value}
+    default = files.OUTPUTS / "quick" if options.quick else files.OUTPUTS
+    options.output = (options.output or default).absolute()
+    return options
+
+
+def make_plan(options, folder):
+    """Decide which parts run with which parameters, and refuse what cannot work.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        See `parse`.
+    folder : Path
+        For the results.
+
+    Returns
+    -------
+    dict of str to dict
+        For each part, in order, the parameters to inject.
+
+    Raises
+    ------
+    RefusedError, SettingError, DataError, ModelError
+    """
+    unknown = [part for part in options.parts if part.lower() not in PARTS]
+    if unknown:
+        raise RefusedError(f"unknown part {unknown[0]!r}: expected some of {', '.join(PARTS)}")
+    chosen = {part.lower() for part in options.parts} or set(PARTS)
+    parts = [part for part in PARTS if part in chosen]
+    _refuse_unknown(options.parameters, parts)
+    plan = {part: _parameters(part, options, folder) for part in parts}
+    data.verify()
+    if "d" in plan and "c" not in plan:
+        models.load_model(files.PROJECT / plan["d"]["model_dir"])
+    return plan
+
+
+def run(plan, folder):
+    """Run the parts and then write the report.
+
+    Parameters
+    ----------
+    plan : dict
+        See `make_plan`.
+    folder : Path
+        Locked by the caller.
+
+    Raises
+    ------
+    PartError
+        Names part, cell and error; the parts before it have been published.
+    """
+    for part, parameters in plan.items():
+        run_part(part, parameters, folder)
+        if part == "c":
+            shutil.rmtree(files.grid_folder(folder), ignore_errors=True)
+    with batch.staging(folder) as stage:
+        build_report(folder, stage)
+    print(f"report: {os.path.relpath(folder / 'report.html')}")
+
+
+def run_part(part, parameters, folder):
+    """Run one part and publish its files together.
+
+    Parameters
+    ----------
+    part : str
+    parameters : dict
+        To inject.
+    folder : Path
+
+    Raises
+    ------
+    PartError
+    """
+    path = files.NOTEBOOKS / f"part_{part}.ipynb"
+    cells = nbformat.read(path, as_version=4).cells
+    with ProgressLine(part, len(cells)) as line, batch.staging(folder) as stage:
+        os.environ[files.STAGING_VARIABLE] = str(stage)
+        try:
+            partial = stage / f".{path.name}"
+            notebook = execute(path, partial, parameters, files.NOTEBOOKS, line.show)
+            partial.unlink()
+            files.write_text(stage / path.name, nbformat.writes(notebook) + "\n")
+        finally:
+            del os.environ[files.STAGING_VARIABLE]
+
+
+class ProgressLine:
+    """One live line a part in a terminal; plain lines, now and then, elsewhere."""
+
+    def __init__(self, part, num_cells):
+        self._name, self._start, self._shown = f"part {part}", time.monotonic(), time.monotonic()
+        form = "{desc}: {bar:12} {elapsed} {postfix}"
+        self._live = sys.stdout.isatty()
+        self._bar = tqdm(
+            desc=self._name,
+            total=num_cells,
+            bar_format=form,
+            file=sys.stdout,
+            disable=not self._live,
+            leave=False,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self._bar.close()
+        state = "failed after" if kind else "done in"
+        print(f"{self._name}: {state} {time.monotonic() - self._start:.0f} s", flush=True)
+
+    def show(self, cell_index, line):
+        """Show the newest line of a notebook.
+
+        Parameters
+        ----------
+        cell_index : int
+        line : str
+        """
+        now = time.monotonic()
+        if self._live:
+            self._bar.n = cell_index
+            self._bar.set_postfix_str(line[: max(10, self._bar.ncols or 80) - 30])
+        elif now - self._shown >= LINE_EVERY:
+            print(f"{self._name}: {line}", flush=True)
+            self._shown = now
+
+
+def parameter_help():
+    """List every parameter of every part with its default, meaning and range.
+
+    Returns
+    -------
+    str
+    """
+    lines = []
+    for part, kind in PARTS.items():
+        lines.append(f"\npart {part}: {kind.__doc__}")
+        for field in fields(kind):
+            meaning, limits = field.metadata["meaning"], field.metadata["limits"]
+            lines.append(f"  {field.name} = {_defaults(part)[field.name]!r}")
+            lines.append(f"      {meaning}: {describe(field.type, limits)}")
+    return "\n".join(lines)
+
+
+@cache
+def _defaults(part):
+    found = parameters_of(files.NOTEBOOKS / f"part_{part}.ipynb")
+    return {name: ast.literal_eval(entry["default"]) for name, entry in found.items()}
+
+
+def _parameters(part, options, folder):
+    """Collect what to inject into one part, checked against its settings."""
+    kind = PARTS[part]
+    names = {field.name: field.type for field in fields(kind)}
+    injected = {} if options.quick else dict(FULL.get(part, {}))
+    places = {"output_dir": batch.as_parameter(folder), "model_dir": batch.as_parameter(folder)}
+    injected |= {name: value for name, value in places.items() if name in names}
+    for name, value in options.parameters.items():
+        if name in names:
+            alone = get_origin(names[name]) is tuple and not isinstance(value, (list, tuple))
+            injected[name] = [value] if alone else value
+    checked = kind(**_defaults(part) | injected)
+    return {name: _plain(getattr(checked, name)) for name in injected}
+
+
+def _refuse_unknown(parameters, parts):
+    accepted = sorted({field.name for part in parts for field in fields(PARTS[part])})
+    for name in parameters:
+        if name not in accepted:
+            close = difflib.get_close_matches(name, accepted, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise RefusedError(
+                f"unknown parameter {name!r} for part {', '.join(parts)}{hint} "
+                f"Accepted: {', '.join(accepted)}"
+            )
+
+
+def _value(text):
+    """Read a value as JSON or as a Python literal; what is neither is a text."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            continue
+    return text
+
+
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _terminate(signum, frame):
+    raise SystemExit(128 + signum)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
