@@ -6,6 +6,7 @@ tests/ compares the numbers with the tolerance that was recorded.
 Left out: where tolerances come from (tests/benchmarks/spread.json holds the measurement).
 """
 
+import html
 import math
 from dataclasses import asdict, dataclass
 
@@ -116,7 +117,29 @@ def varies(text):
     ----------
     text : str
     """
-    live().update(text)
+    display(_line(text), raw=True)
+
+
+def varies_table(rows):
+    """Show a table whose figures another run may find differently.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Heading to text, one dict a row; all with the same headings.
+    """
+    headings = list(rows[0])
+    lines = [headings, *([str(row[name]) for name in headings] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
+    cells = ["".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in lines]
+    head = cells[0].replace("td>", "th>")
+    body = "".join(f"<tr>{row}</tr>" for row in cells[1:])
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    display({"text/plain": text, "text/html": table, VARIES: {}}, raw=True)
 
 
 class Live:
