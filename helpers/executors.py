@@ -6,12 +6,13 @@ cluster, which is the business of the cluster's own tools.
 
 import multiprocessing
 import os
+import platform
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 
 class ExecutorError(RuntimeError):
@@ -111,6 +112,24 @@ def available_cores():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def machine():
+    """Describe the machine as far as it decides speed and the last bits of a result.
+
+    Returns
+    -------
+    dict
+        System, processor, the cores this process may use, and the kernels of NumPy's BLAS.
+    """
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": available_cores(),
+        "blas": pools[0]["internal_api"] if pools else "unknown",
+        "kernels": pools[0].get("architecture", "unknown") if pools else "unknown",
+    }
 
 
 def _start_worker():

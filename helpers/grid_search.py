@@ -436,6 +436,27 @@ def over_seeds(runs):
     return sorted(summaries, key=lambda s: -math.inf if s["mean"] is None else s["mean"])[::-1]
 
 
+def summary_row(summary):
+    """Say a summary of `over_seeds` in plain values, for a table or for JSON.
+
+    Parameters
+    ----------
+    summary : dict
+
+    Returns
+    -------
+    dict
+    """
+    recipe = summary["recipe"]
+    names = "num_epochs", "batch_size", "learning_rate", "alpha"
+    return {
+        "layers": "-".join(map(str, recipe.layer_sizes)),
+        **{name: getattr(recipe, name) for name in names},
+        "first_seed": summary["runs"][0].accuracy,
+        **{name: summary[name] for name in ("mean", "sd", "num_seeds")},
+    }
+
+
 def _summary(runs):
     scores = [run.accuracy for run in runs if not run.diverged]
     return {

@@ -18,8 +18,8 @@ import numpy as np
 
 from helpers import files, network
 
-WEIGHTS_FILE = "best_model_weights.npy"
-CARD_FILE = "best_model.json"
+BEST, WIDE = "best_model", "wide_model"
+"""Names of the two networks that are kept: the best of the grid, and the wider one."""
 CARD_KEYS = "layer_sizes", "hyperparameters", "seeds", "validation", "versions", "sha256"
 REMEDY = "run part C first: python -m helpers c"
 
@@ -99,8 +99,8 @@ def make_card(recipe, cross_entropy, accuracy, **more):
     }
 
 
-def save_model(folder, weights, card):
-    """Write weights and card, each atomically: first the weights, then the card with their hash.
+def save_model(folder, weights, card, name=BEST):
+    """Write NAME_weights.npy and NAME.json, each atomically: the weights, then their card.
 
     Parameters
     ----------
@@ -109,7 +109,8 @@ def save_model(folder, weights, card):
     weights : ndarray, shape (P,)
         In the canonical order; stored as float32.
     card : dict
-        See `make_card`.
+        See `make_card`; the hash of the weights is added.
+    name : str
 
     Raises
     ------
@@ -120,18 +121,20 @@ def save_model(folder, weights, card):
     """
     folder = Path(folder)
     weights = np.asarray(weights, np.float32)
-    _check_card(card | {"sha256": ""})
-    _check_weights(weights, card["layer_sizes"])
-    files.write_array(folder / WEIGHTS_FILE, weights)
-    files.write_json(folder / CARD_FILE, card | {"sha256": files.sha256(folder / WEIGHTS_FILE)})
+    path = folder / f"{name}_weights.npy"
+    _check_card(card | {"sha256": ""}, f"{name}.json")
+    _check_weights(weights, card["layer_sizes"], path.name)
+    files.write_array(path, weights)
+    files.write_json(folder / f"{name}.json", card | {"sha256": files.sha256(path)})
 
 
-def load_model(folder):
+def load_model(folder, name=BEST):
     """Read a network that `save_model` wrote.
 
     Parameters
     ----------
     folder : str or Path
+    name : str
 
     Returns
     -------
@@ -144,13 +147,14 @@ def load_model(folder):
         does not belong to the other file.
     """
     folder = Path(folder)
-    card = _read_card(_read(folder / CARD_FILE))
-    content = _read(folder / WEIGHTS_FILE)
-    weights = _parse_array(content)
-    _check_weights(weights, card["layer_sizes"])
+    card_file, weights_file = f"{name}.json", f"{name}_weights.npy"
+    card = _read_card(_read(folder / card_file), card_file)
+    content = _read(folder / weights_file)
+    weights = _parse_array(content, weights_file)
+    _check_weights(weights, card["layer_sizes"], weights_file)
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
         raise ModelError(
-            f"{WEIGHTS_FILE} and {CARD_FILE} come from different runs (SHA-256 differs); {REMEDY}"
+            f"{weights_file} and {card_file} come from different runs (SHA-256 differs); {REMEDY}"
         )
     weights.flags.writeable = False
     return Model(weights, tuple(card["layer_sizes"]), card)
@@ -163,37 +167,37 @@ def _read(path):
         raise ModelError(f"{path.name}: missing in {path.parent.name}; {REMEDY}") from None
 
 
-def _read_card(content):
+def _read_card(content, file):
     try:
         card = json.loads(content)
     except ValueError as error:
-        raise ModelError(f"{CARD_FILE}: not whole JSON ({error}); {REMEDY}") from None
-    _check_card(card)
+        raise ModelError(f"{file}: not whole JSON ({error}); {REMEDY}") from None
+    _check_card(card, file)
     return card
 
 
-def _check_card(card):
+def _check_card(card, file):
     missing = [key for key in CARD_KEYS if not isinstance(card, dict) or key not in card]
     if missing:
-        raise ModelError(f"{CARD_FILE}: lacks {', '.join(missing)}; {REMEDY}")
+        raise ModelError(f"{file}: lacks {', '.join(missing)}; {REMEDY}")
     sizes = card["layer_sizes"]
     fine = isinstance(sizes, list) and all(type(n) is int and n > 0 for n in sizes)
     if not fine or len(sizes) < 2:
-        raise ModelError(f"{CARD_FILE}: layer_sizes = {sizes}: expected two or more; {REMEDY}")
+        raise ModelError(f"{file}: layer_sizes = {sizes}: expected two or more; {REMEDY}")
     for key, name in ("seeds", "seed"), ("validation", "accuracy"):
         if not isinstance(card[key], dict) or name not in card[key]:
-            raise ModelError(f"{CARD_FILE}: lacks {name} in {key}; {REMEDY}")
+            raise ModelError(f"{file}: lacks {name} in {key}; {REMEDY}")
 
 
-def _parse_array(content):
+def _parse_array(content, file):
     """Read the bytes of a .npy file, and of nothing else: a pickle is refused unopened."""
     try:
         return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, MemoryError) as error:
-        raise ModelError(f"{WEIGHTS_FILE}: not a whole array ({error}); {REMEDY}") from None
+        raise ModelError(f"{file}: not a whole array ({error}); {REMEDY}") from None
 
 
-def _check_weights(weights, layer_sizes):
+def _check_weights(weights, layer_sizes, file):
     expected = (network.num_weights(layer_sizes),)
     if weights.dtype != np.float32:
         found = f"type: expected float32, found {weights.dtype}"
@@ -203,7 +207,7 @@ def _check_weights(weights, layer_sizes):
         found = "holds NaN or infinity"
     else:
         return
-    raise ModelError(f"{WEIGHTS_FILE}: {found}; {REMEDY}")
+    raise ModelError(f"{file}: {found}; {REMEDY}")
 
 
 def _short(value):
