@@ -8,12 +8,14 @@ Left out: where tolerances come from (tests/benchmarks/spread.json holds the mea
 
 import html
 import math
+import numbers
 from dataclasses import asdict, dataclass
 
 from IPython.display import display
 
 RECORD = "application/vnd.helpers.record+json"
 VARIES = "application/vnd.helpers.varies+json"
+BOUNDS = "abs", "rel", "at_most", "at_least"
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,14 @@ class Record:
     bound : str
         "abs", "rel" (distance from the recorded value), "at_most", "at_least" or "exactly".
     limit : float
-        The tolerance or the bound.
+        The tolerance or the bound; 0 for "exactly".
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, the bound is unknown, or it does not admit the value itself.
+    TypeError
+        If value or limit is not a number.
     """
 
     name: str
@@ -37,8 +46,13 @@ class Record:
 
     def __post_init__(self):
         if not (math.isfinite(self.value) and math.isfinite(self.limit)):
-            raise ValueError(f"{self.name} = {self.value}: only finite figures are recorded")
-        if self.bound in ("at_most", "at_least") and not self.admits(self.value):
+            raise ValueError(
+                f"{self.name} = {self.value} ({self.bound} {self.limit}): only finite figures "
+                f"are recorded"
+            )
+        if self.bound not in (*BOUNDS, "exactly"):
+            raise ValueError(f"{self.name}: {self.bound!r} is not a bound")
+        if not self.admits(self.value):
             raise ValueError(f"{self} is outside its own bound")
 
     def __str__(self):
@@ -102,10 +116,11 @@ def record(name, value, **bound):
     TypeError
         If more than one bound, or an unknown one, is given.
     """
-    if len(bound) > 1 or not bound.keys() <= {"abs", "rel", "at_most", "at_least"}:
-        raise TypeError(f"{name}: give one of abs, rel, at_most, at_least; got {sorted(bound)}")
+    if len(bound) > 1 or not bound.keys() <= set(BOUNDS):
+        raise TypeError(f"{name}: give one of {', '.join(BOUNDS)}; got {sorted(bound)}")
     [(kind, limit)] = bound.items() or [("exactly", 0)]
-    value = value if isinstance(value, int) else float(value)
+    value = int(value) if isinstance(value, numbers.Integral) else float(value)
+    limit = int(limit) if isinstance(limit, numbers.Integral) else float(limit)
     entry = Record(name, value, kind, limit)
     display({"text/plain": str(entry), RECORD: asdict(entry)}, raw=True)
 

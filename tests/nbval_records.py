@@ -1,0 +1,134 @@
+"""nbval with recorded figures: a pytest plugin, loaded by the options in pyproject.toml.
+
+Figures shown by `helpers.records.record` are compared as numbers, with the tolerance that was
+recorded; lines shown by `varies` or `live` may say anything, but must be there; all else is
+compared by nbval. Three things that nbval lets pass fail here: stderr, a cell that was never run
+and outputs (pictures among them) that are missing, added or in another place.
+Left out: whether pictures look alike, and what a notebook must be to be committed
+(test_recorded_notebooks.py).
+"""
+
+import pytest
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+from helpers.records import RECORD, VARIES, Record
+
+
+class RecordedFile(IPyNbFile):
+    """A notebook whose recorded figures are compared as numbers."""
+
+    def collect(self):
+        """Yield nbval's cells as `RecordedCell`."""
+        for cell in super().collect():
+            yield RecordedCell.from_parent(
+                self, name=cell.name, cell_num=cell.cell_num, cell=cell.cell, options=cell.options
+            )
+
+
+class RecordedCell(IPyNbCell):
+    """A code cell that is run again and compared with its record."""
+
+    def runtest(self):
+        """Refuse a cell that has code but was never run; leave the others to nbval."""
+        if self.cell.source.strip() and self.cell.execution_count is None:
+            self.raise_cell_error("The notebook holds no run of this cell; record it again")
+        super().runtest()
+
+    def compare_outputs(self, test, ref, skip_compare=None):
+        """Compare what came out (`test`) with what was recorded (`ref`).
+
+        Returns
+        -------
+        bool
+            If False, ``self.comparison_traceback`` says why.
+        """
+        self.comparison_traceback = differences(ref, test)
+        if self.comparison_traceback:
+            return False
+        literal = [[out for out in side if not _is_special(out)] for side in (test, ref)]
+        return super().compare_outputs(*literal, skip_compare)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(parent):
+    """Put `RecordedFile` in the place of nbval's own collector."""
+    collectors = yield
+    return [
+        RecordedFile.from_parent(parent, path=each.path) if type(each) is IPyNbFile else each
+        for each in collectors
+    ]
+
+
+def differences(recorded, computed):
+    """Compare two lists of outputs: their kinds and places, and the figures among them.
+
+    Parameters
+    ----------
+    recorded, computed : list of nbformat.NotebookNode
+        Outputs of one cell, streams of one name joined.
+
+    Returns
+    -------
+    list of str
+        One line a difference; empty if they agree as far as nbval need not look.
+    """
+    stderr = [
+        f"stderr, which is not allowed, {found}: {out.text.strip()}"
+        for found, side in (("was recorded", recorded), ("came out", computed))
+        for out in side
+        if out.get("name") == "stderr"
+    ]
+    if stderr:
+        return stderr
+    outlines = [[_kind(out) for out in side] for side in (recorded, computed)]
+    if outlines[0] != outlines[1]:
+        was, came = (", ".join(outline) or "nothing" for outline in outlines)
+        return [
+            "the outputs differ in number, kind or order:",
+            f"    recorded: {was}",
+            f"    came out: {came}",
+        ]
+    pairs = zip(recorded, computed, strict=True)
+    found = [_figure_difference(*pair) for pair in pairs if _kind(pair[0]) == "figure"]
+    return [line for line in found if line]
+
+
+def _figure_difference(recorded, computed):
+    """Compare one figure; None if it agrees."""
+    try:
+        was, came = _read(recorded), _read(computed)
+    except (TypeError, ValueError) as error:
+        return f"a figure is not valid: {error}"
+    if was.name != came.name:
+        return f"recorded {was}, but at its place came out {came}"
+    if (was.bound, was.limit) != (came.bound, came.limit):
+        return f"{was.name}: recorded with {was.allowed()}, but the code allows {came.allowed()}"
+    if not was.admits(came.value):
+        distance = abs(came.value - was.value)
+        return (
+            f"{was.name}: recorded {was.value!r}, came out {came.value!r}, "
+            f"allowed {was.allowed()} (they differ by {distance:.3g})"
+        )
+    return None
+
+
+def _read(output):
+    """Read a figure's payload, and refuse it if the line beside it says something else."""
+    entry = Record(**output.data[RECORD])
+    if output.data.get("text/plain") != str(entry):
+        raise ValueError(f"its line says {output.data.get('text/plain')!r}, its data {entry}")
+    return entry
+
+
+def _kind(output):
+    """Name the kind of an output, e.g. "stdout", "figure" or "image/png with text/plain"."""
+    data = output.get("data", {})
+    if RECORD in data:
+        return "figure"
+    if VARIES in data:
+        return "line that varies"
+    return " with ".join(sorted(data)) or output.get("name", output.output_type)
+
+
+def _is_special(output):
+    return _kind(output) in ("figure", "line that varies")
