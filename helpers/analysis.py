@@ -1,0 +1,181 @@
+"""Numbers about a trained network that the pictures and tables are made of.
+
+Confusions, calibration, mistakes, and what the units of its layers respond to. Left out: drawing
+(`helpers.figures`), training, and the mathematics of the network itself (`helpers.network`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers import network
+from helpers.sgd import one_blas_thread
+
+CHUNK = 6_000
+"""Images that pass the network at once: keeps the activations of a pass to a few megabytes."""
+
+
+def probabilities(weights, layer_sizes, images):
+    """Compute the probability that a network gives to each class.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (P,)
+    layer_sizes : sequence of int
+    images : ndarray, shape (n, n_0)
+
+    Returns
+    -------
+    ndarray, shape (n, n_classes)
+        Each row sums to 1.
+    """
+    with one_blas_thread():
+        return network.softmax(network.forward(weights, layer_sizes, images)[-1]).T
+
+
+def confusion_counts(labels, predicted, num_classes=10):
+    """Count how often each class was taken for each other one.
+
+    Parameters
+    ----------
+    labels, predicted : ndarray of int, shape (n,)
+    num_classes : int
+
+    Returns
+    -------
+    ndarray of int, shape (num_classes, num_classes)
+        Row: the label; column: the prediction.
+    """
+    pairs = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
+    return pairs.reshape(num_classes, num_classes)
+
+
+def confident_mistakes(labels, probabilities, count):
+    """Find the wrong predictions that the network was surest of.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    probabilities : ndarray, shape (n, n_classes)
+    count : int
+
+    Returns
+    -------
+    ndarray of int, shape (at most count,)
+        Indices, the surest first.
+    """
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    surest_first = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
+    return wrong[surest_first[:count]]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How confidence and accuracy go together, in bins of equal width between 0 and 1.
+
+    Attributes
+    ----------
+    counts : ndarray of int, shape (bins,)
+    confidence, accuracy : ndarray, shape (bins,)
+        Means of each bin; NaN where it is empty.
+    """
+
+    counts: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+
+    @property
+    def error(self):
+        """float : expected calibration error, the mean of |accuracy - confidence| over images."""
+        gaps = np.abs(self.accuracy - self.confidence)
+        return float(np.nansum(gaps * self.counts) / self.counts.sum())
+
+    @property
+    def bias(self):
+        """float : mean confidence minus mean accuracy; above 0 is too sure."""
+        gaps = self.confidence - self.accuracy
+        return float(np.nansum(gaps * self.counts) / self.counts.sum())
+
+
+def calibration(labels, probabilities, num_bins=10):
+    """Compare how sure a network is with how often it is right.
+
+    The error is the expected calibration error of Guo et al. 2017 (arXiv:1706.04599, eq. 3).
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    probabilities : ndarray, shape (n, n_classes)
+    num_bins : int
+
+    Returns
+    -------
+    Calibration
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * num_bins).astype(int), num_bins - 1)
+    counts, sure, hits = (
+        np.bincount(bins, values, minlength=num_bins) for values in (None, confidence, right)
+    )
+    full = np.where(counts, counts, np.nan)
+    return Calibration(counts, sure / full, hits / full)
+
+
+def activity(weights, layer_sizes, images):
+    """Measure for which share of the images each hidden unit is active (above 0).
+
+    Parameters
+    ----------
+    weights : ndarray, shape (P,)
+    layer_sizes : sequence of int
+    images : ndarray, shape (n, n_0)
+
+    Returns
+    -------
+    list of ndarray, shapes (n_l,)
+        One array a hidden layer; a unit at 0 is dead: it never helps, and never learns again.
+    """
+    totals = [np.zeros(n, int) for n in layer_sizes[1:-1]]
+    with one_blas_thread():
+        for start in range(0, len(images), CHUNK):
+            part = images[start : start + CHUNK]
+            for total, h in zip(
+                totals, network.forward(weights, layer_sizes, part)[:-1], strict=True
+            ):
+                total += (h > 0).sum(axis=1)
+    return [total / len(images) for total in totals]
+
+
+def order_by_norm(matrix):
+    """Order units by the length of their weight vectors, the longest first.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (units, n_in)
+
+    Returns
+    -------
+    ndarray of int, shape (units,)
+    """
+    return np.argsort(-np.linalg.norm(matrix, axis=1), kind="stable")
+
+
+def most_exciting(matrix, biases, images, count):
+    """Find the images at which each unit's W x + b is largest.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (units, n_in)
+    biases : ndarray, shape (units,)
+    images : ndarray, shape (n, n_in)
+    count : int
+
+    Returns
+    -------
+    ndarray of int, shape (units, count)
+        Indices of images, the most exciting first.
+    """
+    with one_blas_thread():
+        excitement = matrix @ images.T + biases[:, None]
+    return np.argsort(-excitement, axis=1, kind="stable")[:, :count]
