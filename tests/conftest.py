@@ -12,7 +12,6 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers.files import PROJECT
-from helpers.notebooks import execute
 
 # The same examples in every run, and no deadline: a busy machine is not a failure.
 hypothesis.settings.register_profile("project", derandomize=True, deadline=None)
@@ -22,6 +21,7 @@ hypothesis.settings.load_profile("project")
 @pytest.fixture(scope="session")
 def record_notebook(tmp_path_factory):
     """Give a function that turns sources of code cells into an executed notebook."""
+    from helpers.notebooks import execute  # late: papermill takes seconds to import
 
     def record(*sources):
         folder = tmp_path_factory.mktemp("record")
@@ -38,7 +38,8 @@ def record_notebook(tmp_path_factory):
 def check_notebooks(tmp_path_factory):
     """Give a function that runs this project's pytest command on a folder of notebooks.
 
-    It returns, for each path relative to the folder, the text of its failures, "" if it passed.
+    It returns, for each path relative to the folder, a list with one text a code cell: its
+    failure, "" if it passed.
     """
 
     def check(folder, *options):
@@ -49,10 +50,10 @@ def check_notebooks(tmp_path_factory):
         environment = os.environ | {"PYTEST_ADDOPTS": ""}
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode in (0, 1), done.stdout + done.stderr
-        found = defaultdict(str)
+        found = defaultdict(list)
         for case in ElementTree.parse(report).iter("testcase"):
             path = case.get("classname").replace(".", "/").removesuffix("/ipynb") + ".ipynb"
-            found[path] += "\n".join(child.text or "" for child in case)
+            found[path].append("".join(child.text or "" for child in case))
         return dict(found)
 
     return check
