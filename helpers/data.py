@@ -1,8 +1,9 @@
 """Fashion-MNIST from the four original files in data/: read, verified, scaled, split.
 
-Nothing is downloaded. Each file's SHA-256 is compared before its content is believed, and the
-IDX header, shape and label range after it. The test images are read by a function of their own,
-so that a notebook shows where it opens them. Left out: augmentation, and any other data set.
+Nothing is downloaded. Header, shape and SHA-256 of each file are compared before its content is
+believed, in the order that gives the most telling message. The test images are read by a function
+of their own, so that a notebook shows where it opens them. Left out: augmentation, and any other
+data set.
 """
 
 import gzip
@@ -194,6 +195,8 @@ def read_idx(path, shape, checksum=None):
         compressed = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path.name}: missing in the data folder; {REMEDY}") from None
+    except OSError as error:
+        raise DataError(f"{path.name}: cannot be read ({error.strerror}); {REMEDY}") from None
     content = _gunzip(path.name, compressed)
     found = struct.unpack_from(f">{1 + len(shape)}I", content.ljust(4 * (1 + len(shape)), b"\0"))
     _expect(path.name, "IDX magic", f"{IDX_MAGIC[len(shape)]:#010x}", f"{found[0]:#010x}")

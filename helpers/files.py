@@ -8,7 +8,7 @@ Left out: locks and the replacing of a part's whole set of files (`helpers.batch
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,16 +71,15 @@ def replacing(path):
         A temporary neighbour of `path`; removed, with `path` untouched, if the block raises.
     """
     path = Path(path)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with open(partial, "xb") as file:  # with the permissions of any new file, unlike mkstemp
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        os.replace(partial, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 
@@ -125,6 +124,8 @@ def write_array(path, array):
     ValueError
         If an entry is not finite, or the array holds objects.
     """
+    if array.dtype.hasobject:
+        raise ValueError(f"{Path(path).name}: not written, it would hold pickled objects")
     if not np.isfinite(array).all():
         raise ValueError(f"{Path(path).name}: not written, it would hold NaN or infinity")
     with replacing(path) as file:

@@ -17,6 +17,9 @@ KINDS = {
     bool: ("true or false", bool),
 }
 
+LONGEST = 80
+"""Characters of a refused value that a message shows."""
+
 
 class SettingError(ValueError):
     """A value has the wrong type or is out of range; the message says what is allowed."""
@@ -33,8 +36,8 @@ def setting(meaning, *, default=MISSING, **limits):
         A field without one must be given.
     **limits
         ``above``, ``at_least``, ``at_most``: bounds of a number, or of each entry of a list;
-        ``one_of``: the values allowed; ``length``: the fewest entries of a list;
-        ``distinct``: whether its entries must differ.
+        ``one_of``: the values allowed; ``length``: the fewest entries of a list, or
+        characters of a text; ``distinct``: whether the entries must differ.
 
     Returns
     -------
@@ -76,10 +79,10 @@ class Settings:
         limits = declared.metadata.get("limits", {})
         try:
             return _convert(declared.type, value, limits)
-        except ValueError:
-            allowed = describe(declared.type, limits)
+        except (ValueError, OverflowError):
+            allowed = describe(declared.type, limits) + _hint(declared.type, value)
             where = cls.where.format(name=name)
-            raise SettingError(f"{name} = {value!r}: expected {allowed}{where}") from None
+            raise SettingError(f"{name} = {_short(value)}: expected {allowed}{where}") from None
 
 
 def describe(kind, limits):
@@ -101,10 +104,10 @@ def describe(kind, limits):
         return "one of " + ", ".join(map(repr, limits["one_of"]))
     entry = get_args(kind)[0] if get_origin(kind) is tuple else kind
     words = [KINDS[entry][0]]
-    words += [f"{word} {limits[key]}" for key, word in BOUNDS.items() if key in limits]
+    words += [f"{word} {limits[key]:,}" for key, word in BOUNDS.items() if key in limits]
     text = " and ".join([" ".join(words[:2]), *words[2:]])
     if entry is kind:
-        return text
+        return text + (", not empty" if kind is str and "length" in limits else "")
     distinct = "different values" if limits.get("distinct") else "values"
     fewest = limits.get("length", 0)
     return f"a list of {f'{fewest} or more ' if fewest else ''}{distinct}, each {text}"
@@ -116,7 +119,8 @@ BOUNDS = {"above": "above", "at_least": "at least", "at_most": "at most"}
 def _convert(kind, value, limits):
     if get_origin(kind) is not tuple:
         return _convert_one(kind, value, limits)
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(value, (list, tuple, range)):
         raise ValueError
     entries = tuple(_convert_one(get_args(kind)[0], entry, limits) for entry in value)
     if len(entries) < limits.get("length", 0):
@@ -132,6 +136,8 @@ def _convert_one(kind, value, limits):
     value = kind(value)
     if kind is float and not math.isfinite(value):
         raise ValueError
+    if kind is str and len(value) < limits.get("length", 0):
+        raise ValueError
     inside = (
         value in limits.get("one_of", (value,))
         and not ("above" in limits and value <= limits["above"])
@@ -141,3 +147,20 @@ def _convert_one(kind, value, limits):
     if not inside:
         raise ValueError
     return value
+
+
+def _hint(kind, value):
+    """Explain the commonest slip: a number that arrives as a text."""
+    entry = get_args(kind)[0] if get_origin(kind) is tuple else kind
+    entries = value if isinstance(value, (list, tuple)) else [value]
+    if entry in (int, float) and any(isinstance(each, str) for each in entries):
+        return " (a text was given: leave out the quotes; YAML needs 1.0e-3 for 1e-3)"
+    if entry is bool and isinstance(value, str):
+        return " (a text was given: leave out the quotes)"
+    return ""
+
+
+def _short(value):
+    """Show any value in one line of bearable length."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."

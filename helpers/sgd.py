@@ -18,7 +18,7 @@ from helpers.network import Passes
 from helpers.settings import Settings, setting
 
 AVERAGE_EVERY = 100
-"""Steps between two iterates that enter the running average."""
+"""Steps between two iterates that enter the running average; a shorter epoch gives its last."""
 NUM_WATCHED = 6_000
 """Training images, the first ones, on which the training curves are measured."""
 
@@ -27,7 +27,7 @@ NUM_WATCHED = 6_000
 class Recipe(Settings):
     """Everything that decides how one network is trained."""
 
-    layer_sizes: tuple[int, ...] = setting("width of each layer, input first", at_least=1)
+    layer_sizes: tuple[int, ...] = setting("width of each layer, input first", at_least=1, length=2)
     num_epochs: int = setting("passes over the training images", at_least=0)
     batch_size: int = setting("images a step", at_least=1)
     learning_rate: float = setting("step size", above=0)
@@ -160,7 +160,9 @@ class SGD:
         scales, decay = self._rates()
         averaging = self.epoch >= self.recipe.num_epochs - self.recipe.average_epochs
         size = self.recipe.batch_size
-        for step, start in enumerate(range(0, len(order), size), start=1):
+        starts = range(0, len(order), size)
+        every = min(AVERAGE_EVERY, len(starts))
+        for step, start in enumerate(starts, start=1):
             batch = slice(start, start + size)
             index = order[batch]
             passes = self._passes if len(index) == size else self._last_passes
@@ -170,7 +172,7 @@ class SGD:
             if decay is not None:
                 np.multiply(self._weights, decay, out=self._weights)
             np.subtract(self._weights, self._gradient, out=self._weights)
-            if averaging and step % AVERAGE_EVERY == 0:
+            if averaging and step % every == 0:
                 self._include_in_average()
         self.epoch += 1
 
