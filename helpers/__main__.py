@@ -25,23 +25,10 @@ from tqdm import tqdm
 
 from helpers import batch, data, files, models
 from helpers.notebooks import PartError, execute, parameters_of
-from helpers.parts import PARTS
+from helpers.parts import FULL, PARTS
 from helpers.report import build_report
 from helpers.settings import SettingError, describe
 
-FULL = {
-    "c": {
-        "num_hidden_layers": [3, 4, 5],
-        "num_units": [30, 40, 50],
-        "num_epochs": [50, 100],
-        "batch_size": [16, 32, 64],
-        "learning_rate": [0.005, 0.01, 0.05],
-        "repeat_top": 5,
-        "repeat_seeds": 4,
-        "beyond_grid": True,
-    }
-}
-"""What a full run injects; parts A, B and D are full size by default."""
 LINE_EVERY = 15
 """Seconds between two progress lines where there is no terminal."""
 

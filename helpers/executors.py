@@ -47,7 +47,7 @@ def processes(num_workers=0):
 
 
 @contextmanager
-def dask_cluster(scheduler):
+def dask_cluster(scheduler, timeout=20):
     """Open the executor of a running Dask cluster (extra ``dask``).
 
     Parameters
@@ -55,6 +55,8 @@ def dask_cluster(scheduler):
     scheduler : str
         Its address, e.g. ``"tcp://host:8786"``. Every worker needs this project and its data
         folder; a fingerprint tells if they differ.
+    timeout : float
+        Seconds to wait for the scheduler.
 
     Yields
     ------
@@ -74,7 +76,7 @@ def dask_cluster(scheduler):
             "executor = 'dask' needs Dask: pip install 'dask[distributed]'"
         ) from None
     try:
-        client = Client(scheduler, timeout=20)
+        client = Client(scheduler, timeout=timeout)
     except (OSError, ValueError) as error:
         raise ExecutorError(
             f"scheduler = {scheduler!r}: no Dask scheduler answers ({error})"

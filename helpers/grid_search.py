@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from helpers import data, network, sgd
-from helpers.files import replacing
 from helpers.executors import ExecutorError
+from helpers.files import replacing
 from helpers.grid_table import COLUMNS
 from helpers.sgd import Recipe
 
@@ -391,8 +391,15 @@ def ranked(runs):
     -------
     list of Run
         Without those that diverged.
+
+    Raises
+    ------
+    DivergedError
+        If none is left.
     """
     finite = [run for run in runs if not run.diverged]
+    if not finite:
+        raise sgd.DivergedError("every run diverged; choose smaller learning rates")
     return sorted(finite, key=lambda run: (-run.accuracy, run.cross_entropy))
 
 

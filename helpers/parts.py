@@ -27,7 +27,7 @@ class PartA(Part):
     learning_rate: float = setting("step size", above=0)
     alpha: float = setting("strength of the L2 penalty", at_least=0)
     seed: int = setting("of the initial weights and the minibatches", at_least=0)
-    output_dir: str = setting("folder for the results")
+    output_dir: str = setting("folder for the results", length=1)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PartB(Part):
     step: float = setting("step of approx_fprime", above=0)
     num_epochs: int = setting("epochs of training before the second check", at_least=1)
     seed: int = setting("of weights, examples and directions", at_least=0)
-    output_dir: str = setting("folder for the results")
+    output_dir: str = setting("folder for the results", length=1)
 
 
 @dataclass(frozen=True)
@@ -63,23 +63,36 @@ class PartC(Part):
     alpha: float = setting("strength of the L2 penalty", at_least=0)
     seed: int = setting("of the initial weights and the minibatches", at_least=0)
     num_seeds: int = setting("repetitions of each run with other seeds", at_least=1)
-    repeat_top: int = setting("best runs that are repeated with other seeds", at_least=0)
+    repeat_top: int = setting("best runs that are repeated with other seeds", at_least=1)
     repeat_seeds: int = setting("further seeds of each repeated run", at_least=1)
     beyond_grid: bool = setting("whether to train what lies beyond the grid, too")
     executor: str = setting("where to train", one_of=("processes", "dask"))
     num_workers: int = setting("processes, 0 for one a core", at_least=0)
     scheduler: str = setting("address of the Dask scheduler, e.g. tcp://host:8786")
     resume: bool = setting("whether to go on with an interrupted grid")
-    output_dir: str = setting("folder for the results")
+    output_dir: str = setting("folder for the results", length=1)
 
 
 @dataclass(frozen=True)
 class PartD(Part):
     """Look at the first layer of the best network."""
 
-    model_dir: str = setting("folder of best_model.json and best_model_weights.npy")
+    model_dir: str = setting("folder of best_model.json and best_model_weights.npy", length=1)
     num_images: int = setting("images shown for each unit", at_least=1, at_most=20)
-    output_dir: str = setting("folder for the results")
+    output_dir: str = setting("folder for the results", length=1)
 
 
 PARTS = {"a": PartA, "b": PartB, "c": PartC, "d": PartD}
+FULL = {
+    "c": {
+        "num_hidden_layers": [3, 4, 5],
+        "num_units": [30, 40, 50],
+        "num_epochs": [50, 100],
+        "batch_size": [16, 32, 64],
+        "learning_rate": [0.005, 0.01, 0.05],
+        "repeat_top": 5,
+        "repeat_seeds": 3,
+        "beyond_grid": True,
+    }
+}
+"""What a full run injects; parts A, B and D are full size by default."""
