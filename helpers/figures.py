@@ -18,7 +18,7 @@ from IPython.display import display
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 from PIL import Image
 
 from helpers.analysis import order_by_norm
@@ -69,7 +69,11 @@ def png(fig):
     """
     drawn, reduced = io.BytesIO(), io.BytesIO()
     fig.savefig(drawn, format="png")
-    picture = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture = (
+        Image.open(drawn)
+        .convert("RGB")
+        .quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
     picture.save(reduced, format="png", optimize=True)
     return reduced.getvalue()
 
@@ -100,7 +104,7 @@ def show(fig, caption, alt):
 
 
 @in_style
-def samples(data, count=8):
+def samples(data, count=12):
     """Draw the first images of each class, and how many there are.
 
     Parameters
@@ -116,7 +120,14 @@ def samples(data, count=8):
     rows = [np.flatnonzero(data.labels == k) for k in range(len(CLASS_NAMES))]
     tiles = [_images(data.images[row[:count]]) for row in rows]
     fig, ax = _figure(0.7 + WIDTH * 0.75 * len(rows) / count)
-    _show_mosaic(ax, [list(row) for row in tiles], cmap="gray_r", vmin=-0.5, vmax=0.5)
+    _show_mosaic(
+        ax,
+        [list(row) for row in tiles],
+        cmap="gray_r",
+        vmin=-0.5,
+        vmax=0.5,
+        interpolation="nearest",
+    )
     height = IMAGE_SHAPE[0] + GAP
     names = [f"{name}\n{len(row):,}" for name, row in zip(CLASS_NAMES, rows, strict=True)]
     ax.set_yticks([height * (k + 0.5) for k in range(len(rows))], names)
@@ -186,7 +197,7 @@ def confusion(counts):
     ax.set_yticks(range(10), CLASS_NAMES)
     ax.set(xlabel="predicted class", ylabel="true class")
     ax.tick_params(length=0)
-    bar = fig.colorbar(picture, ax=ax, format=PercentFormatter(1), aspect=30, pad=0.02)
+    bar = fig.colorbar(picture, ax=ax, format=_percent_tick, aspect=30, pad=0.02)
     bar.set_label("share of the true class")
     wrong = np.where(np.eye(10, dtype=bool), -1, shares)
     true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
@@ -223,7 +234,7 @@ def per_class_accuracy(counts):
     ax.text(overall, 9.7, f" all: {overall:.1%}", color=RED, ha="center", va="bottom")
     ax.set_yticks(range(10), [CLASS_NAMES[k] for k in order])
     ax.set(xlim=(0, 1), xlabel="accuracy, with its standard error", ylim=(-0.6, 9.6))
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.xaxis.set_major_formatter(_percent_tick)
     worst, best = CLASS_NAMES[order[0]], CLASS_NAMES[order[-1]]
     ax.set_title(
         f"“{best}” is easiest ({accuracy.max():.0%}), “{worst}” hardest ({accuracy.min():.0%})",
@@ -262,7 +273,11 @@ def mistakes(images, labels, probabilities, columns=5):
 
 def _percent(p):
     """Write a share without rounding it up to 100 %."""
-    return "over 99.9 %" if p > 0.999 else f"{p:.1%}"
+    return "over 99.9%" if p > 0.999 else f"{p:.1%}"
+
+
+def _percent_tick(share, _):
+    return f"{100 * share:.4g}%"
 
 
 @in_style
@@ -276,10 +291,11 @@ def reliability(calibration):
     Returns
     -------
     matplotlib.figure.Figure
+        Bins of fewer than 10 predictions are left out of the curve.
     """
     fig, (ax, below) = _figure(4.6, 2, 1, sharex=True, height_ratios=(3, 1))
     counts, num_bins = calibration.counts, len(calibration.counts)
-    left, full = np.arange(num_bins) / num_bins, counts > 0
+    left, full = np.arange(num_bins) / num_bins, counts >= 10
     x, y = calibration.confidence[full], calibration.accuracy[full]
     error = np.sqrt(y * (1 - y) / counts[full])
     ax.plot((0, 1), (0, 1), color=GREY, ls="--", label="as sure as right")
@@ -290,8 +306,8 @@ def reliability(calibration):
     below.bar(left, counts, 1 / num_bins, align="edge", color=BLUE, edgecolor="white")
     below.set(xlabel="confidence (the largest probability)", ylabel="predictions")
     below.yaxis.set_major_formatter("{x:,.0f}")
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
-    below.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.yaxis.set_major_formatter(_percent_tick)
+    below.xaxis.set_major_formatter(_percent_tick)
     side = "too sure" if calibration.bias > 0 else "not sure enough"
     ax.set_title(
         f"The network is {side}: confidence and accuracy differ by "
@@ -353,7 +369,7 @@ def exciting_images(matrix, images, units):
     matplotlib.figure.Figure
     """
     across = images.shape[1] + 2.2
-    blocks = min(max(1, int(21 // across)), len(units))
+    blocks = min(max(1, int(22 // across)), len(units))
     rows = -(-len(units) // blocks)
     tile = min(WIDTH / blocks / across, 0.6)
     fig, axes = _figure(0.5 + tile * 1.08 * rows, 1, blocks, squeeze=False)
@@ -364,7 +380,7 @@ def exciting_images(matrix, images, units):
             _show_units(ax, matrix, images, chosen, limit, rows)
         else:
             ax.axis("off")
-    fig.suptitle(f"Each unit's weights (colour) and the {images.shape[1]} images it likes best")
+    fig.suptitle("Each unit's weights (colour) and the images that it likes best")
     return fig
 
 
@@ -377,7 +393,7 @@ def _show_units(ax, matrix, images, units, limit, rows):
         [colour(scale(_images(matrix[unit]))), *grey(_images(images[unit]) + 0.5)] for unit in units
     ]
     mosaic = _mosaic(lines)
-    ax.imshow(mosaic, interpolation="antialiased")
+    ax.imshow(mosaic)
     height = IMAGE_SHAPE[0] + GAP
     ax.set_ylim(rows * height, -GAP)
     ax.set_yticks([height * (k + 0.5) for k in range(len(units))], units)
@@ -400,11 +416,13 @@ def grid_main_effects(rows, factors):
     -------
     matplotlib.figure.Figure
     """
-    fig, axes = _figure(3.3, 1, len(factors), sharey=True, squeeze=False)
+    levels = {factor: sorted({row[factor] for row in rows}) for factor in factors}
+    widths = [max(8, 2 + sum(len(f"{v:g}") + 1.5 for v in levels[k])) for k in factors]
+    fig, axes = _figure(3.3, 1, len(factors), sharey=True, squeeze=False, width_ratios=widths)
     finished = [row for row in rows if row["accuracy"] is not None]
     effects = {}
     for ax, factor in zip(axes.flat, factors, strict=True):
-        values = sorted({row[factor] for row in rows})
+        values = levels[factor]
         groups = [[r["accuracy"] for r in finished if r[factor] == value] for value in values]
         for x, group in enumerate(groups):
             ax.plot(x + _spread(len(group)), sorted(group), ".", color=GREY, ms=3.5, alpha=0.6)
@@ -416,7 +434,7 @@ def grid_main_effects(rows, factors):
         if len(values) > 1 and np.isfinite(means).any():
             effects[factor] = np.nanmax(means) - np.nanmin(means)
     axes[0, 0].set_ylabel("validation accuracy")
-    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1))
+    axes[0, 0].yaxis.set_major_formatter(_percent_tick)
     fig.suptitle(_effects_title(effects, len(rows) - len(finished)))
     return fig
 
@@ -455,7 +473,7 @@ def grid_heat_maps(rows):
     columns = [(b, rate) for b in batches for rate in rates]
     maps = np.array([[[_mean(rows, d, *i, *j) for j in columns] for i in lines] for d in depths])
     lowest, highest = _range(maps)
-    height = 0.45 + len(depths) * (0.35 + 0.24 * len(lines)) + 0.6
+    height = max(2.3, 1.05 + len(depths) * (0.35 + 0.24 * len(lines)))
     fig, axes = _figure(height, len(depths), 1, sharex=True, squeeze=False)
     for ax, depth, values in zip(axes.flat, depths, maps, strict=True):
         picture = ax.imshow(values, vmin=lowest, vmax=highest, aspect="auto")
@@ -470,7 +488,7 @@ def grid_heat_maps(rows):
     axes[-1, 0].set_xlabel("learning rate, for each batch size")
     _label_groups(axes[-1, 0], [f"batch {b}" for b in batches], len(rates))
     bar = fig.colorbar(picture, ax=axes, aspect=40, pad=0.02, extend="min")
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1))
+    bar.ax.yaxis.set_major_formatter(_percent_tick)
     bar.set_label("validation accuracy")
     fig.suptitle(_best_title(maps, depths, lines, columns))
     return fig
@@ -553,7 +571,7 @@ def accuracy_against_cross_entropy(rows, noise=None):
         ax.axhspan(best - noise, best, color=YELLOW, alpha=0.4, lw=0, zorder=0)
         keys.append(matplotlib.patches.Patch(color=YELLOW, alpha=0.4, label="one sd of noise"))
     ax.set(xlabel="validation cross-entropy (nats)", ylabel="validation accuracy")
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.yaxis.set_major_formatter(_percent_tick)
     ax.grid()
     fig.legend(handles=keys, loc="outside right center")
     ax.set_title(_band_title([row["accuracy"] for row in rows], noise))
@@ -592,18 +610,60 @@ def recipe_bars(rows):
         colour = BLUE if y else GREY
         ax.errorbar(row["mean"], y, xerr=row["sd"] or 0, color=colour, marker="o", capsize=4, ms=7)
         ax.annotate(
-            f"{row['mean']:.2%}", (row["mean"], y), (0, 6), textcoords="offset points", ha="center"
+            f"{row['mean']:.2%}",
+            (row["mean"], y),
+            (0, 6),
+            textcoords="offset points",
+            ha="center",
+            bbox={"fc": "white", "ec": "none", "pad": 0.5},
         )
     ax.axvline(rows[0]["mean"], color=GREY, ls="--", lw=1)
     ax.set_yticks(range(len(rows)), [row["name"] for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.8)
     ax.margins(x=0.12)
     ax.set_xlabel("validation accuracy, with the standard deviation over seeds")
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    ax.xaxis.set_major_formatter(_percent_tick)
     ax.grid(axis="x")
     best = max(rows, key=lambda row: row["mean"])
     gain = 100 * (best["mean"] - rows[0]["mean"])
     fig.suptitle(f"Best: {best['name']}, {gain:+.1f} points on “{rows[0]['name']}”")
+    return fig
+
+
+@in_style
+def error_against_step(curve):
+    """Draw the error of each derivative against the step size, and the kinks that steps cross.
+
+    Parameters
+    ----------
+    curve : helpers.gradient_check.StepCurve
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Measured: lines with markers. Predicted: dashed (truncation) and dotted (rounding).
+    """
+    fig, (error, kinks) = _figure(5.4, 2, 1, sharex=True, height_ratios=(3, 1))
+    styles = zip(curve.errors.items(), COLOURS, "osDv", strict=False)
+    for (name, errors), colour, marker in styles:
+        error.plot(curve.steps, errors, color=colour, marker=marker, ms=4, label=name)
+        for predicted, dashes in (curve.truncation, "--"), (curve.rounding, ":"):
+            if name in predicted:
+                error.plot(curve.steps, predicted[name], dashes, color=colour, lw=1.1, zorder=1)
+    for label, dashes in ("truncation, predicted", "--"), ("rounding, predicted", ":"):
+        error.plot([], [], dashes, color=GREY, lw=1.1, label=label)
+    error.set(yscale="log", ylim=(1e-17, 10), ylabel="relative error of the gradient")
+    error.grid()
+    fig.legend(*error.get_legend_handles_labels(), loc="outside right upper")
+    kinks.plot(curve.steps, curve.kinks, color=GREY, marker=".")
+    kinks.set(xscale="log", yscale="symlog", xlabel="step size", ylim=(0, None))
+    kinks.set_ylabel("kinks crossed")
+    kinks.grid()
+    best = {name: errors.min() for name, errors in curve.errors.items()}
+    error.set_title(
+        f"Best relative error: 2-point {best['2-point']:.0e}, 3-point {best['3-point']:.0e}, "
+        f"complex step {best['complex step']:.0e}"
+    )
     return fig
 
 
@@ -636,7 +696,7 @@ def _error_scale(ax):
     )
     ticks = [0, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.999]
     ax.yaxis.set_major_locator(FixedLocator(ticks))
-    ax.yaxis.set_major_formatter(FixedFormatter([f"{100 * tick:g} %" for tick in ticks]))
+    ax.yaxis.set_major_formatter(FixedFormatter([f"{100 * tick:g}%" for tick in ticks]))
 
 
 def _images(rows):
@@ -661,7 +721,7 @@ def _show_mosaic(ax, lines, **options):
     """Draw tiles without axes; gaps are grey, so that a white pixel is not taken for one."""
     mosaic = np.ma.masked_invalid(_mosaic(lines))
     colours = matplotlib.colormaps[options.pop("cmap")].with_extremes(bad="#C8C8C8")
-    picture = ax.imshow(mosaic, cmap=colours, interpolation="antialiased", **options)
+    picture = ax.imshow(mosaic, cmap=colours, **options)
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
