@@ -643,7 +643,7 @@ def error_against_step(curve):
     matplotlib.figure.Figure
         Measured: lines with markers. Predicted: dashed (truncation) and dotted (rounding).
     """
-    fig, (error, kinks) = _figure(5.4, 2, 1, sharex=True, height_ratios=(3, 1))
+    fig, (error, kinks) = _figure(5.8, 2, 1, sharex=True, height_ratios=(3, 1))
     styles = zip(curve.errors.items(), COLOURS, "osDv", strict=False)
     for (name, errors), colour, marker in styles:
         error.plot(curve.steps, errors, color=colour, marker=marker, ms=4, label=name)
@@ -654,15 +654,16 @@ def error_against_step(curve):
         error.plot([], [], dashes, color=GREY, lw=1.1, label=label)
     error.set(yscale="log", ylim=(1e-17, 10), ylabel="relative error of the gradient")
     error.grid()
-    fig.legend(*error.get_legend_handles_labels(), loc="outside right upper")
+    fig.legend(*error.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     kinks.plot(curve.steps, curve.kinks, color=GREY, marker=".")
-    kinks.set(xscale="log", yscale="symlog", xlabel="step size", ylim=(0, None))
+    kinks.set(xscale="log", yscale="symlog", xlabel="step size")
+    kinks.set_ylim(0, 2 * max(curve.kinks.max(), 5))
     kinks.set_ylabel("kinks crossed")
     kinks.grid()
     best = {name: errors.min() for name, errors in curve.errors.items()}
-    error.set_title(
-        f"Best relative error: 2-point {best['2-point']:.0e}, 3-point {best['3-point']:.0e}, "
-        f"complex step {best['complex step']:.0e}"
+    fig.suptitle(
+        f"Complex step: right to {best['complex step']:.0e}; differences stop at "
+        f"{best['2-point']:.0e} (2-point) and {best['3-point']:.0e} (3-point)"
     )
     return fig
 
