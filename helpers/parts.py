@@ -21,7 +21,9 @@ class Part(Settings):
 class PartA(Part):
     """Train one network."""
 
-    hidden_layers: tuple[int, ...] = setting("units of each hidden layer", at_least=1)
+    hidden_layers: tuple[int, ...] = setting(
+        "units of each hidden layer", at_least=1, at_most=10_000
+    )
     num_epochs: int = setting("passes over the training images", at_least=0)
     batch_size: int = setting("images a step", at_least=1, at_most=54_000)
     learning_rate: float = setting("step size", above=0)
@@ -34,9 +36,11 @@ class PartA(Part):
 class PartB(Part):
     """Check the gradient."""
 
-    hidden_layers: tuple[int, ...] = setting("units of each hidden layer", at_least=1)
+    hidden_layers: tuple[int, ...] = setting(
+        "units of each hidden layer", at_least=1, at_most=10_000
+    )
     num_examples: int = setting("training images in the loss", at_least=1, at_most=100)
-    alpha: float = setting("the large L2 penalty checked beside 0", at_least=0)
+    alpha: float = setting("the large L2 penalty checked beside 0", above=0)
     step: float = setting("step of approx_fprime", above=0)
     num_epochs: int = setting("epochs of training before the second check", at_least=1)
     seed: int = setting("of weights, examples and directions", at_least=0)
@@ -48,10 +52,10 @@ class PartC(Part):
     """Search a grid of hyperparameters."""
 
     num_hidden_layers: tuple[int, ...] = setting(
-        "numbers of hidden layers", at_least=0, length=1, distinct=True
+        "numbers of hidden layers", at_least=0, at_most=100, length=1, distinct=True
     )
     num_units: tuple[int, ...] = setting(
-        "units of each hidden layer", at_least=1, length=1, distinct=True
+        "units of each hidden layer", at_least=1, at_most=10_000, length=1, distinct=True
     )
     num_epochs: tuple[int, ...] = setting(
         "passes over the training images", at_least=1, length=1, distinct=True
