@@ -153,11 +153,10 @@ def _hint(kind, value):
     """Explain the commonest slip: a number that arrives as a text."""
     entry = get_args(kind)[0] if get_origin(kind) is tuple else kind
     entries = value if isinstance(value, (list, tuple)) else [value]
-    if entry in (int, float) and any(isinstance(each, str) for each in entries):
-        return " (a text was given: leave out the quotes; YAML needs 1.0e-3 for 1e-3)"
-    if entry is bool and isinstance(value, str):
-        return " (a text was given: leave out the quotes)"
-    return ""
+    if entry is str or not any(isinstance(each, str) for each in entries):
+        return ""
+    yaml = "; YAML needs 1.0e-3 for 1e-3" if entry is float else ""
+    return f" (a text was given: leave out the quotes{yaml})"
 
 
 def _short(value):
