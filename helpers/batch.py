@@ -2,11 +2,12 @@
 
 A part writes into a staging folder inside the output folder. When it has succeeded, a list of its
 files is committed to disk and then each is renamed into place; a run that dies between two
-renames is completed by the next one. Left out: what a part is (`helpers.__main__`).
+renames is completed by the next one. Left out: what a part is (`helpers.command_line`).
 """
 
 import json
 import os
+import secrets
 import shutil
 import socket
 from contextlib import contextmanager
@@ -15,11 +16,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from helpers.files import PROJECT, write_json
+from helpers.files import PROJECT, grid_folder, write_json
 
 LOCK, OWNER = ".lock", ".running.json"
 COMMITTED = ".committed.json"
-STAGING = ".staging"
+STAGING = ".staging."
+NEEDED = 50_000_000
+"""Bytes that must be free before a run begins: more than a full run writes."""
 
 
 class OutputError(RuntimeError):
@@ -42,21 +45,25 @@ def output_lock(folder):
     OutputError
         If it is no folder, cannot be written, or another run holds it (which is named).
     """
+    lock = FileLock(folder / LOCK)
     try:
+        _check_space(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
         lock.acquire(timeout=0)
     except Timeout:
         raise OutputError(f"{folder}: in use by {_owner(folder)}; wait, or use --output") from None
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from None
-    with lock:
-        write_json(
-            folder / OWNER, {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        )
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{folder}: cannot be written ({reason}); use --output") from None
+    try:
         recover(folder)
+        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+        write_json(folder / OWNER, owner)
         yield
+    finally:
+        recover(folder)
         (folder / OWNER).unlink(missing_ok=True)
+        lock.release()
 
 
 @contextmanager
@@ -70,18 +77,17 @@ def staging(folder):
     Yields
     ------
     Path
-        An empty folder inside `folder`; removed if the block raises.
+        An empty folder inside `folder`; removed if the block raises. Its name is new each time,
+        so that a dead run's kernel, in the second that it outlives it, writes nowhere else.
     """
-    stage = folder / STAGING
+    stage = folder / f"{STAGING}{secrets.token_hex(4)}"
     stage.mkdir()
     try:
         yield stage
-    except BaseException:
-        shutil.rmtree(stage, ignore_errors=True)
-        raise
-    names = sorted(path.name for path in stage.iterdir())
-    write_json(stage / COMMITTED, names)
-    recover(folder)
+        names = sorted(path.name for path in stage.iterdir())
+        write_json(stage / COMMITTED, names)
+    finally:
+        recover(folder)
 
 
 def recover(folder):
@@ -91,13 +97,14 @@ def recover(folder):
     ----------
     folder : Path
     """
-    stage = folder / STAGING
-    if (stage / COMMITTED).exists():
-        for name in json.loads((stage / COMMITTED).read_text("utf-8")):
-            if (stage / name).exists():
-                os.replace(stage / name, folder / name)
-    shutil.rmtree(stage, ignore_errors=True)
-    for leftover in folder.glob(".*.part"):
+    for stage in folder.glob(f"{STAGING}*"):
+        if (stage / COMMITTED).exists():
+            for name in json.loads((stage / COMMITTED).read_text("utf-8")):
+                if (stage / name).exists():
+                    os.replace(stage / name, folder / name)
+        (stage / COMMITTED).unlink(missing_ok=True)
+        shutil.rmtree(stage, ignore_errors=True)
+    for leftover in [*folder.glob(".*.part"), *grid_folder(folder).glob(".*.part")]:
         leftover.unlink(missing_ok=True)
 
 
@@ -117,6 +124,14 @@ def as_parameter(folder):
     resolved = Path(folder).resolve()
     inside = resolved.is_relative_to(PROJECT)
     return (resolved.relative_to(PROJECT) if inside else resolved).as_posix()
+
+
+def _check_space(folder):
+    """Refuse a full disk before anything is made on it."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    if free < NEEDED:
+        raise OSError(0, f"{free / 1e6:.0f} MB free, {NEEDED / 1e6:.0f} MB needed")
 
 
 def _owner(folder):

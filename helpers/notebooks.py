@@ -1,6 +1,6 @@
 """Notebooks as programs: their parameters, running them through papermill, what is kept.
 
-Left out: which parts there are and in what order they run (`helpers.__main__`), and how results
+Left out: which parts there are and in what order they run (`helpers.command_line`), and how results
 are published (`helpers.batch`).
 """
 
@@ -8,11 +8,17 @@ import re
 
 import nbformat
 import papermill
+import zmq
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
+from traitlets.config import Config
 
 KEPT_METADATA = {"kernelspec", "language_info"}
 INJECTED_ID = "injected-parameters"
+ENCRYPTION = "auto" if zmq.has("curve") else "disabled"
+"""Of what is said to a kernel: without it, kernels warn of eavesdroppers on this machine."""
 
 
 class PartError(RuntimeError):
@@ -26,10 +32,17 @@ class _Client(PapermillNotebookClient):
         super().__init__(nb_man, **kwargs)
         self._listener = listener
 
+    def execute_cell(self, cell, cell_index, **kwargs):
+        try:
+            return super().execute_cell(cell, cell_index, **kwargs)
+        except DeadKernelError:
+            raise PartError(f"cell {self.code_cells_executed}: the kernel died") from None
+
     def process_message(self, msg, cell, cell_index):
         content = msg["content"]
-        text = content.get("text") or content.get("data", {}).get("text/plain", "")
-        if text.strip():
+        data = content.get("data", {})
+        text = content.get("text") or data.get("text/plain", "")
+        if text.strip() and "image/png" not in data:
             self._listener(cell_index, text.strip().splitlines()[-1])
         return super().process_message(msg, cell, cell_index)
 
@@ -39,8 +52,14 @@ class _Engine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, listener, start_timeout=60, **_):
-        timeouts = {"startup_timeout": start_timeout, "timeout": None}
-        return _Client(nb_man, listener, kernel_name=kernel_name, **timeouts).execute()
+        options = {
+            "startup_timeout": start_timeout,
+            "timeout": None,
+            "iopub_timeout": 60,  # the default, 4 s, is short on a busy machine
+            "shutdown_kernel": "immediate",  # everything is on disk; Ctrl-C shall not wait
+            "config": Config(KernelManager={"transport_encryption": ENCRYPTION}),
+        }
+        return _Client(nb_man, listener, kernel_name=kernel_name, **options).execute()
 
 
 papermill_engines.register("helpers", _Engine)
@@ -98,6 +117,8 @@ def execute(path, partial, parameters, folder, listener=lambda cell_index, line:
     except papermill.PapermillExecutionError as error:
         message = re.sub(r"\s+", " ", f"{error.ename}: {error.evalue}")
         raise PartError(f"{path.stem}, cell {error.exec_count}: {message}") from None
+    except (RuntimeError, NoSuchKernel) as error:
+        raise PartError(f"{path.stem}, {error}") from None
     notebook = nbformat.read(str(partial), as_version=4)
     _check_complete(path.stem, notebook)
     return strip(notebook)
