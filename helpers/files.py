@@ -6,6 +6,7 @@ Left out: locks and the replacing of a part's whole set of files (`helpers.batch
 """
 
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -128,8 +129,10 @@ def write_array(path, array):
         raise ValueError(f"{Path(path).name}: not written, it would hold pickled objects")
     if not np.isfinite(array).all():
         raise ValueError(f"{Path(path).name}: not written, it would hold NaN or infinity")
+    content = io.BytesIO()  # NumPy's own writes hide why one failed, e.g. a full disk
+    np.save(content, array, allow_pickle=False)
     with replacing(path) as file:
-        np.save(file, array, allow_pickle=False)
+        file.write(content.getbuffer())
 
 
 def sha256(path):
