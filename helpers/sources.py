@@ -5,6 +5,16 @@ import inspect
 import textwrap
 
 from IPython.display import display
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+FORMATTER = HtmlFormatter(
+    noclasses=True,
+    cssstyles="background: #f7f7f7; color: #222222; padding: 0.4em 0.6em; overflow-x: auto",
+    prestyles="margin: 0; font-family: monospace; background: none; color: inherit",
+)
+"""Colours written into the page: it looks the same in JupyterLab, light or dark, and as HTML."""
 
 
 def source_of(item):
@@ -35,4 +45,5 @@ def show_source(*items):
     *items : function or class
     """
     text = "\n\n".join(f"# {item.__module__}\n{source_of(item)}" for item in items)
-    display({"text/markdown": f"```python\n{text}\n```", "text/plain": text}, raw=True)
+    page = highlight(text, PythonLexer(), FORMATTER)
+    display({"text/html": page, "text/plain": text}, raw=True)
