@@ -8,6 +8,8 @@ Left out: whether pictures look alike, and what a notebook must be to be committ
 (test_recorded_notebooks.py).
 """
 
+import math
+
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
@@ -101,7 +103,8 @@ def _figure_difference(recorded, computed):
         return f"a figure is not valid: {error}"
     if was.name != came.name:
         return f"recorded {was}, but at its place came out {came}"
-    if (was.bound, was.limit) != (came.bound, came.limit):
+    # A computed limit differs in its last bits on another machine; a widened one by far more.
+    if was.bound != came.bound or not math.isclose(was.limit, came.limit, rel_tol=1e-6):
         return f"{was.name}: recorded with {was.allowed()}, but the code allows {came.allowed()}"
     if not was.admits(came.value):
         distance = abs(came.value - was.value)

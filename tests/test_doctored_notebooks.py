@@ -64,6 +64,11 @@ def figure_below_its_bound(cell):
     alter(cell.outputs[1], value=9e-6)
 
 
+@change_of(FIGURES)
+def computed_limit_differs_in_its_last_bit(cell):
+    alter(cell.outputs[1], limit=1.0000000000000002e-5)
+
+
 @change_of(TABLE)
 def varying_line_differs(cell):
     cell.outputs[1].data["text/plain"] = "took 8 s"

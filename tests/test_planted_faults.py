@@ -1,8 +1,8 @@
 """Classic faults, planted in copies of helpers, turn a small recorded notebook red.
 
-The notebook is small enough to be exact: double precision and few steps, so that its figures
-move by less than 1e-12 between machines (tests/benchmarks/spread.json) and a fault in the
-mathematics stands far outside the tolerance of 1e-9.
+The notebook is small enough to be exact: double precision and few steps. Such figures move by
+about 1e-15 between machines (tests/benchmarks/spread.json, "double precision"), so a tolerance
+of 1e-9 is wide for honest runs, and a fault in the mathematics stands far outside it.
 """
 
 import copy
