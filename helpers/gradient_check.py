@@ -14,6 +14,7 @@ pictures (`helpers.figures`); gradients that are wrong on purpose (`helpers.brok
 """
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -49,10 +50,14 @@ class Objective:
 
     def __init__(self, layer_sizes, images, labels, alpha=0.0):
         self.layer_sizes, self.images, self.labels, self.alpha = layer_sizes, images, labels, alpha
-        self._order = network.join_biases(np.arange(network.num_weights(layer_sizes)), layer_sizes)
-        self._joined = np.empty(len(self._order))
-        self._passes = network.Passes(self._joined, layer_sizes, len(images))
+        joined = np.empty(network.num_weights(layer_sizes))
+        self._passes = network.Passes(joined, layer_sizes, len(images))
         self._passes.images[:, :-1] = images
+        blocks = network.layers(joined, layer_sizes)
+        places = [block[:, :-1] for block in blocks] + [block[:, -1] for block in blocks]
+        matrices, biases = network.unpack(np.arange(len(joined)), layer_sizes)
+        parts = [slice(each.flat[0], each.flat[-1] + 1) for each in (*matrices, *biases)]
+        self._copies = list(zip(places, parts, strict=True))
 
     def __call__(self, weights):
         """Evaluate the objective.
@@ -65,7 +70,8 @@ class Objective:
         -------
         float64
         """
-        weights.take(self._order, out=self._joined, mode="clip")
+        for place, part in self._copies:
+            place[...] = weights[part].reshape(place.shape)
         loss = network.log_loss(self._passes.forward(), self.labels)
         if not self.alpha:
             return loss
@@ -94,7 +100,8 @@ def along_axes(weights, layer_sizes, images, labels, alpha, step, chosen=None):
     layer_sizes : sequence of int
     images : ndarray, shape (n, n_0)
     labels : ndarray of int, shape (n,)
-    alpha : float
+    alpha : float or ndarray, shape () or (A, 1)
+        Several penalties share the work of pushing; the result then has shape (A, C).
     step : float or complex
     chosen : ndarray of int, shape (C,), optional
         Which weights to move, as positions in `weights`; all P if not given.
@@ -110,9 +117,8 @@ def along_axes(weights, layer_sizes, images, labels, alpha, step, chosen=None):
         for where, _, activations in _pushed(weights, layer_sizes, images, step, chosen):
             logits = activations[-1].reshape(layer_sizes[-1], -1, len(images))
             losses[where] = network.log_loss(np.swapaxes(logits, 0, 1), labels)
-    moved = _penalty_of_each(weights, layer_sizes, alpha, step)
-    unmoved = _penalty_of_each(weights, layer_sizes, alpha, 0)
-    return losses + network.penalty(weights, layer_sizes, alpha) + (moved - unmoved)[chosen]
+    moved, unmoved = (_penalty_of_each(weights, layer_sizes, alpha, s, chosen) for s in (step, 0))
+    return losses + network.penalty(weights, layer_sizes, alpha) + (moved - unmoved)
 
 
 def kinks_crossed(weights, layer_sizes, images, step, chosen=None):
@@ -150,7 +156,7 @@ def _pushed(weights, layer_sizes, images, step, chosen):
     """
     num_layers = len(layer_sizes) - 1
     inputs = [images.T, *network.forward(weights, layer_sizes, images)[:-1]]
-    homes = _homes(layer_sizes)[:, chosen]
+    homes = _homes(tuple(layer_sizes))[:, chosen]
     for layer in range(num_layers):
         z = network.forward(*_cut(weights, layer_sizes, 0, layer + 1), images)[-1]
         above = _cut(weights.astype(np.result_type(weights, step)), layer_sizes, layer + 1)
@@ -183,19 +189,23 @@ def _cut(weights, layer_sizes, start, stop=None):
     return network.pack(matrices[start:stop], biases[start:stop]), sizes
 
 
+@cache
 def _homes(layer_sizes):
     """Tell for each weight its layer, its unit and its input (n_in for a bias), shape (3, P)."""
     shapes = [(n_out, n_in + 1) for n_in, n_out in pairwise(layer_sizes)]
     homes = [np.stack([np.full(s, layer), *np.indices(s)]) for layer, s in enumerate(shapes)]
     joined = np.concatenate([home.reshape(3, -1) for home in homes], axis=1)
-    return network.split_biases(joined, layer_sizes)
+    homes = network.split_biases(joined, layer_sizes)
+    homes.flags.writeable = False
+    return homes
 
 
-def _penalty_of_each(weights, layer_sizes, alpha, step):
+def _penalty_of_each(weights, layer_sizes, alpha, step, chosen):
     """Ask `network.penalty` for each moved weight alone: a 1-1 network with nothing else in it."""
-    matrices, biases = network.unpack(np.ones(len(weights)), layer_sizes)
-    in_matrix = network.pack(matrices, [0 * b for b in biases])
-    alone = (weights + step)[:, None] * np.stack([in_matrix, 1 - in_matrix], axis=-1)
+    layer, _, source = _homes(tuple(layer_sizes))[:, chosen]
+    is_bias = source == np.take(layer_sizes, layer)
+    moved = weights[chosen] + step
+    alone = np.stack([np.where(is_bias, 0, moved), np.where(is_bias, moved, 0)], axis=-1)
     return network.penalty(alone, (1, 1), alpha)
 
 
@@ -267,11 +277,12 @@ def relative_error(found, expected):
     Returns
     -------
     ndarray, shape (...)
-        |found - expected| / max(|found|, |expected|), with 2-norms; 0 where both are zero.
+        |found - expected| / max(|found|, |expected|), with 2-norms; 0 where both are zero, and
+        NaN where either holds one.
     """
     distance = np.linalg.norm(found - expected, axis=-1)
     longer = np.maximum(np.linalg.norm(found, axis=-1), np.linalg.norm(expected, axis=-1))
-    return np.divide(distance, longer, out=np.zeros_like(distance), where=longer > 0)
+    return np.divide(distance, longer, out=np.zeros_like(distance), where=longer != 0)
 
 
 def check_directions(
@@ -320,7 +331,7 @@ def check_directions(
     slopes /= COMPLEX_STEP
     error = _root_mean_square(slopes - (directions * found).sum(axis=-1))
     longer = np.maximum(np.linalg.norm(found, axis=-1), _root_mean_square(slopes))
-    return np.divide(error, longer, out=np.zeros_like(error), where=longer > 0)
+    return np.divide(error, longer, out=np.zeros_like(error), where=longer != 0)
 
 
 def _root_mean_square(numbers):
@@ -337,7 +348,7 @@ def differentiate(weights, layer_sizes, images, labels, alpha=0.0):
 
     Returns
     -------
-    dict of str to ndarray, shape (P,)
+    dict of str to ndarray, shape (P,) or (A, P)
         The keys are those of `TOLERANCES`.
     """
     checks = two_point, three_point, complex_step
