@@ -227,7 +227,7 @@ class ProgressLine:
 
     def __init__(self, part, num_cells):
         self._name, self._start, self._shown = f"part {part}", time.monotonic(), time.monotonic()
-        form = "{desc}: {bar:12} {elapsed} {postfix}"
+        form = "{desc}: {bar:12} {elapsed}{postfix}"
         self._live = sys.stdout.isatty()
         self._bar = tqdm(
             desc=self._name,
@@ -243,7 +243,7 @@ class ProgressLine:
 
     def __exit__(self, kind, error, traceback):
         self._bar.close()
-        state = "failed after" if kind else "done in"
+        state = "stopped after" if kind else "done in"
         print(f"{self._name}: {state} {time.monotonic() - self._start:.0f} s", flush=True)
 
     def show(self, cell_index, line):
@@ -317,7 +317,7 @@ def _keep_failed(partial, failed):
         files.write_text(failed, nbformat.writes(notebook) + "\n")
     except (OSError, ValueError):
         return ""
-    return f" (traceback: {os.path.relpath(failed)})"
+    return f"; see {os.path.relpath(failed)}"
 
 
 def _refuse_unknown(parameters, parts):

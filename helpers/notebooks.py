@@ -15,6 +15,8 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
+from helpers.records import VARIES
+
 KEPT_METADATA = {"kernelspec", "language_info"}
 INJECTED_ID = "injected-parameters"
 ENCRYPTION = "auto" if zmq.has("curve") else "disabled"
@@ -26,11 +28,18 @@ class PartError(RuntimeError):
 
 
 class _Client(PapermillNotebookClient):
-    """papermill's client, telling a listener each line that a cell shows, live lines included."""
+    """papermill's client, telling a listener the lines that tell how far a cell is."""
 
     def __init__(self, nb_man, listener, **kwargs):
         super().__init__(nb_man, **kwargs)
         self._listener = listener
+
+    def execute(self, **kwargs):
+        try:
+            return super().execute(**kwargs)
+        finally:
+            if self.km is not None:  # interrupted while the kernel was starting
+                self._cleanup_kernel()
 
     def execute_cell(self, cell, cell_index, **kwargs):
         try:
@@ -41,8 +50,9 @@ class _Client(PapermillNotebookClient):
     def process_message(self, msg, cell, cell_index):
         content = msg["content"]
         data = content.get("data", {})
-        text = content.get("text") or data.get("text/plain", "")
-        if text.strip() and "image/png" not in data:
+        is_line = VARIES in data and "text/html" not in data
+        text = data["text/plain"] if is_line else content.get("text", "")
+        if text.strip():
             self._listener(cell_index, text.strip().splitlines()[-1])
         return super().process_message(msg, cell, cell_index)
 

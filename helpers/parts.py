@@ -7,7 +7,7 @@ checks injected values against the same classes before anything runs.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from helpers.settings import Settings, setting
+from helpers.settings import SettingError, Settings, setting
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,15 @@ class PartC(Part):
     scheduler: str = setting("address of the Dask scheduler, e.g. tcp://host:8786")
     resume: bool = setting("whether to go on with an interrupted grid")
     output_dir: str = setting("folder for the results", length=1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if (self.executor == "dask") != bool(self.scheduler):
+            where = self.where.format(name="scheduler")
+            raise SettingError(
+                f"scheduler = {self.scheduler!r} and executor = {self.executor!r}: expected an "
+                f"address such as 'tcp://host:8786' with 'dask', and none without it{where}"
+            )
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,7 @@ GOOD = [
     (PART_C, "learning_rate", [1, 0.5], (1.0, 0.5)),
     (PART_C, "num_hidden_layers", [0, 3], (0, 3)),
     (PART_C, "resume", True, True),
-    (PART_C, "executor", "dask", "dask"),
+    (PART_C, "executor", "processes", "processes"),
     (PART_C, "scheduler", "", ""),
     (RECIPE, "layer_sizes", [784, 10], (784, 10)),
 ]
