@@ -45,25 +45,25 @@ def output_lock(folder):
     OutputError
         If it is no folder, cannot be written, or another run holds it (which is named).
     """
-    lock = FileLock(folder / LOCK)
     try:
         _check_space(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        hold = FileLock(folder / LOCK).acquire(timeout=0)
     except Timeout:
         raise OutputError(f"{folder}: in use by {_owner(folder)}; wait, or use --output") from None
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{folder}: cannot be written ({reason}); use --output") from None
-    try:
-        recover(folder)
-        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        write_json(folder / OWNER, owner)
-        yield
-    finally:
-        recover(folder)
-        (folder / OWNER).unlink(missing_ok=True)
-        lock.release()
+    with hold:
+        try:
+            recover(folder)
+            write_json(
+                folder / OWNER, {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+            )
+            yield
+        finally:
+            recover(folder)
+            (folder / OWNER).unlink(missing_ok=True)
 
 
 @contextmanager
