@@ -120,6 +120,8 @@ FILES = {
     "weight_photo.png": "the first layer's weights",
 }
 HEADINGS = {
+    "accuracy": "accuracy",
+    "cross_entropy": "cross-entropy",
     "num_hidden_layers": "hidden layers",
     "num_units": "units",
     "num_epochs": "epochs",
@@ -127,8 +129,6 @@ HEADINGS = {
     "learning_rate": "rate",
     "alpha": "L2 strength",
     "seed": "seed",
-    "cross_entropy": "cross-entropy",
-    "accuracy": "accuracy",
 }
 PLACES = {"output_dir", "model_dir"}
 WITHOUT_EFFECT = PLACES | {"resume"}
@@ -461,14 +461,14 @@ def _picture(output):
 
 
 def _lines(notebook):
-    """Collect the lines, not the tables, that may differ from run to run."""
+    """Collect the single lines, not the tables, that may differ from run to run."""
     found = [
         output.data.get("text/plain", "").strip()
         for cell in notebook.cells
         for output in cell.get("outputs", [])
         if VARIES in output.get("data", {}) and "text/html" not in output.data
     ]
-    return [text for text in found if text]
+    return [text for text in found if text and "\n" not in text]
 
 
 def _parameters(notebook, tag):
