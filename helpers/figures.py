@@ -258,7 +258,7 @@ def mistakes(images, labels, probabilities, columns=5):
     -------
     matplotlib.figure.Figure
     """
-    rows = -(-len(images) // columns)
+    rows = max(1, -(-len(images) // columns))
     fig, axes = _figure(0.4 + 1.75 * rows, rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
@@ -308,10 +308,9 @@ def reliability(calibration):
     below.yaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_major_formatter(_percent_tick)
     below.xaxis.set_major_formatter(_percent_tick)
-    side = "too sure" if calibration.bias > 0 else "not sure enough"
+    side = "Too sure" if calibration.bias > 0 else "Not sure enough"
     ax.set_title(
-        f"The network is {side}: confidence and accuracy differ by "
-        f"{100 * calibration.error:.1f} points on average"
+        f"{side}: confidence and accuracy differ by {100 * calibration.error:.1f} points on average"
     )
     return fig
 
@@ -535,7 +534,7 @@ def _best_title(maps, depths, lines, columns):
         return "Every run diverged"
     d, i, j = np.unravel_index(np.nanargmax(maps), maps.shape)
     return (
-        f"Best on validation, {np.nanmax(maps):.2%}: {depths[d]} × {lines[i][0]} units, "
+        f"Best, {np.nanmax(maps):.2%}: {depths[d]} × {lines[i][0]} units, "
         f"{lines[i][1]} epochs, batch {columns[j][0]}, rate {columns[j][1]:g}"
     )
 
@@ -626,7 +625,7 @@ def recipe_bars(rows):
     ax.grid(axis="x")
     best = max(rows, key=lambda row: row["mean"])
     gain = 100 * (best["mean"] - rows[0]["mean"])
-    fig.suptitle(f"Best: {best['name']}, {gain:+.1f} points on “{rows[0]['name']}”")
+    fig.suptitle(f"Best: {best['name']}, {gain:+.1f} points")
     return fig
 
 
@@ -669,10 +668,11 @@ def error_against_step(curve):
 
 
 def _learning_title(history):
-    training, validation = history.training_accuracy[-1], history.validation_accuracy[-1]
+    validation = float(history.validation_accuracy[-1])
+    gap = float(history.training_accuracy[-1]) - validation
     return (
-        f"Validation accuracy reaches {float(validation):.1%} after {len(history) - 1} epochs, "
-        f"{100 * float(training - validation):.1f} points under training"
+        f"Validation accuracy {validation:.1%} after {len(history) - 1} epochs, "
+        f"{100 * abs(gap):.1f} points {'under' if gap >= 0 else 'over'} training"
     )
 
 
