@@ -661,8 +661,8 @@ def error_against_step(curve):
     kinks.grid()
     best = {name: errors.min() for name, errors in curve.errors.items()}
     fig.suptitle(
-        f"Complex step: right to {best['complex step']:.0e}; differences stop at "
-        f"{best['2-point']:.0e} (2-point) and {best['3-point']:.0e} (3-point)"
+        f"Complex steps are right to {best['complex step']:.0e}, "
+        f"differences at best to {best['3-point']:.0e}"
     )
     return fig
 
