@@ -113,6 +113,7 @@ FILES = {
     "learning_curves.csv": "cross-entropy and accuracy of each epoch of part A",
     "hyperparameter_tune.csv": "the grid, one row a run",
     "hyperparameter_tune.txt": "the grid, one sentence a run",
+    "hyperparameter_tune.png": "what each hyperparameter does, one dot a run",
     "best_model.json": "how the best network of the grid was trained, and what it reached",
     "best_model_weights.npy": "its weights",
     "wide_model.json": "the same for the wider network",
