@@ -1,0 +1,168 @@
+"""How long a step of SGD takes, here and elsewhere: measure, compare, write steps.json.
+
+python tests/benchmarks/benchmark_steps.py                    measure with this machine's kernels
+OPENBLAS_CORETYPE=Haswell python tests/benchmarks/...         the same with Haswell kernels
+python tests/benchmarks/benchmark_steps.py --reuse            no measuring: tables from steps.json
+
+One process, one pinned core, one thread a library; all contenders of a shape take turns. What is
+counted is the processor time of the process, all its threads together.
+"""
+
+import argparse
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import time
+from datetime import date
+from pathlib import Path
+
+import report
+
+STEPS_JSON = Path(__file__).with_name("steps.json")
+CARD = Path(__file__).resolve().parents[2] / "outputs" / "best_model.json"
+PACKAGES = "numpy", "scipy", "torch", "jax", "jaxlib", "scikit-learn"
+
+
+def main():
+    """Measure or reuse, derive, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5, help="turns at the shapes of table (a)")
+    parser.add_argument("--grid-rounds", type=int, default=3, help="turns at the other shapes")
+    parser.add_argument("--reuse", action="store_true", help="measure nothing, read steps.json")
+    parser.add_argument("--card", type=Path, default=CARD, help="JSON with a measured grid time")
+    settings = parser.parse_args()
+    if min(settings.rounds, settings.grid_rounds) < 2:
+        parser.error("quartiles need at least 2 rounds")
+    entries = json.loads(STEPS_JSON.read_text("utf-8")) if STEPS_JSON.exists() else {}
+    if not settings.reuse:
+        entry = measure(settings.rounds, settings.grid_rounds)
+        entries[entry["kernels"]] = entry
+    for kernels in entries if settings.reuse else [entry["kernels"]]:
+        derive(entries[kernels], settings.card)
+        print(report.table(entries[kernels]), end="\n\n")
+    from helpers.files import write_json
+
+    write_json(STEPS_JSON, dict(sorted(entries.items())))
+
+
+def measure(rounds, grid_rounds):
+    """Time all contenders on all shapes.
+
+    Returns
+    -------
+    dict
+        An entry without what follows from its numbers (`derive`).
+    """
+    use_one_core()
+    # only now: the libraries ask for the number of threads when they are imported
+    import torch
+    from contenders import MAKERS, prepare
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    from helpers import data
+
+    torch.set_num_threads(1)
+    material = prepare(data.load_training()[0])
+    with threadpool_limits(1):
+        idle_share = cpu_share_while_idle()
+        wall, cpu, shapes = time.perf_counter(), time.process_time(), []
+        for shape in dict.fromkeys(report.STEP_SHAPES + report.GRID_SHAPES):
+            in_table = shape in report.STEP_SHAPES
+            names = MAKERS if in_table else report.GRID_CONTENDERS
+            contenders = {name: MAKERS[name](shape, material) for name in names}
+            seconds = take_turns(contenders, rounds if in_table else grid_rounds)
+            shapes.append({"shape": list(shape), "microseconds": summaries(seconds)})
+            print(f"{len(shapes):2} of 28 shapes", end="\r", flush=True)
+        cpu_share = (time.process_time() - cpu) / (time.perf_counter() - wall)
+    return {
+        "kernels": kernels_of_numpy(threadpool_info()),
+        "cpu": cpu_model(),
+        "date": date.today().isoformat(),
+        "versions": {"Python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "rounds": {"table": rounds, "grid": grid_rounds},
+        "cpu_share": cpu_share,
+        "idle_share": idle_share,
+        "shapes": shapes,
+    }
+
+
+def use_one_core():
+    """Pin this process to one core and tell XLA to use one thread."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ["XLA_FLAGS"] = flags
+    os.environ["JAX_PLATFORMS"] = "cpu"
+
+
+def cpu_share_while_idle():
+    """Check that no thread spins: sleep, and see how much processor time the process took."""
+    start = time.process_time()
+    time.sleep(0.5)
+    return (time.process_time() - start) / 0.5
+
+
+def take_turns(contenders, rounds):
+    """Let contenders run in turn; return for each the seconds a step, one value a round."""
+    seconds = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            start = time.process_time()
+            num_steps = run()
+            seconds[name].append((time.process_time() - start) / num_steps)
+    return seconds
+
+
+def summaries(seconds):
+    """Give the median and the quartiles of each contender's rounds, in microseconds."""
+    found = {}
+    for name, rounds in seconds.items():
+        first, median, third = statistics.quantiles(rounds, n=4, method="inclusive")
+        found[name] = {
+            "median": round(median * 1e6, 2),
+            "quartiles": [round(first * 1e6, 2), round(third * 1e6, 2)],
+        }
+    return found
+
+
+def kernels_of_numpy(pools):
+    """Name the kernels of the BLAS that NumPy itself carries (SciPy carries another)."""
+    blas = [pool for pool in pools if pool["user_api"] == "blas"]
+    own = [pool for pool in blas if "numpy" in pool["filepath"].lower()]
+    return (own or blas)[0].get("architecture", "unknown")
+
+
+def cpu_model():
+    """Name the processor."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def derive(entry, card):
+    """Add to an entry what follows from its numbers, and the measured time of the grid."""
+    entry["grid"] = {
+        "projected": report.project_grid(entry),
+        "measured_minutes": measured_minutes(entry["kernels"], card),
+    }
+    entry["targets"] = report.targets(entry)
+
+
+def measured_minutes(kernels, card):
+    """Read how long the full grid took, if it was run on two cores with these kernels."""
+    if not card.exists():
+        return None
+    found = json.loads(card.read_text("utf-8"))
+    machine = found.get("machine", {})
+    fits = (machine.get("kernels"), machine.get("cores")) == (kernels, report.NUM_CORES)
+    return found["grid_seconds"] / 60 if fits and "grid_seconds" in found else None
+
+
+if __name__ == "__main__":
+    main()

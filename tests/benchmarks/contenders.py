@@ -1,0 +1,261 @@
+"""The contenders: each trains a network of one shape and says how many steps it took.
+
+A maker gets a `report.Shape` and the `Material` and returns a function. One call of it trains for
+a while, an epoch or a fixed number of steps, and returns the number of steps times the number of
+networks. Every network is 784-[h]*L-10, ReLU, softmax, plain SGD with a constant rate, float32
+(notebook style: float64); each visits minibatches drawn from all 54,000 images.
+
+Left out on purpose: clocks and tables (`benchmark_steps`, `report`), and accuracy: all of them
+compute the same thing, which the tests of the project prove for its own part.
+"""
+
+import itertools
+from typing import NamedTuple
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from sklearn.neural_network import MLPClassifier
+
+from helpers import network
+from helpers.data import Images
+from helpers.sgd import SGD, Recipe
+
+RATES = 0.01, 0.005, 0.05
+NUM_CLASSES = 10
+
+
+class Material(NamedTuple):
+    """The training images as the contenders want them, converted once, outside the clock."""
+
+    training: Images
+    float64: np.ndarray
+    jax_images: jax.Array
+    jax_labels: jax.Array
+
+
+def prepare(training):
+    """Convert the training images for all contenders."""
+    labels = jnp.asarray(training.labels, jnp.int32)
+    images = jnp.asarray(training.images)
+    return Material(training, training.images.astype(np.float64), images, labels)
+
+
+def layer_sizes(shape):
+    """Name all widths, input first."""
+    return (784, *[shape.num_units] * shape.num_hidden_layers, NUM_CLASSES)
+
+
+def some_steps(shape):
+    """Say how many steps a contender without whole epochs takes at a time: about 0.1 s."""
+    return 400 if shape.batch_size < 64 else 250
+
+
+def this_project(shape, material, num_members=1):
+    """The project's own trainer, whole epochs: order, minibatches, passes and update."""
+    recipes = [
+        Recipe(layer_sizes(shape), 100, shape.batch_size, RATES[k % len(RATES)], seed=k)
+        for k in range(num_members)
+    ]
+    trainer = SGD(recipes if num_members > 1 else recipes[0], material.training)
+    num_steps = -(-len(material.training.labels) // shape.batch_size)
+
+    def run():
+        trainer.run_epoch()
+        return num_steps * num_members
+
+    return run
+
+
+def blas_calls(shape, material, num_members=1):
+    """Nothing but the matrix products of one step, with the project's own arrays.
+
+    One real step is watched: each np.matmul it makes is noted with its arguments, so the shapes,
+    layouts and buffers are those of the trainer, whatever they are.
+    """
+    seeds = [network.init_weights(layer_sizes(shape), k, np.float32) for k in range(num_members)]
+    weights = np.stack(seeds) if num_members > 1 else seeds[0]
+    joined = network.join_biases(weights, layer_sizes(shape))
+    passes = network.Passes(joined, layer_sizes(shape), shape.batch_size)
+    batch = material.training.first(shape.batch_size)
+    passes.images[:, :-1] = batch.images
+    matmul, calls = np.matmul, []
+
+    def note(a, b, out):
+        calls.append((a, b, out))
+        return matmul(a, b, out=out)
+
+    with mock.patch.object(np, "matmul", note):
+        passes.forward()
+        one_hot = network.one_hot(batch.labels, NUM_CLASSES, np.float32)
+        passes.backward(one_hot, np.asarray(0.01 / shape.batch_size, np.float32))
+
+    def run():
+        for _ in range(some_steps(shape)):
+            for a, b, out in calls:
+                matmul(a, b, out=out)
+        return some_steps(shape) * num_members
+
+    return run
+
+
+def notebook_style(shape, material):
+    """What a good student hands in: clear NumPy, nothing preallocated, float64."""
+    images, labels = material.float64, material.training.labels
+    sizes = layer_sizes(shape)
+    weights = network.init_weights(sizes, 0)
+    rng = np.random.default_rng(0)
+
+    def unpack(weights):
+        matrices, biases, start = [], [], 0
+        for n_in, n_out in itertools.pairwise(sizes):
+            matrices.append(weights[start : start + n_out * n_in].reshape(n_out, n_in))
+            start += n_out * n_in
+        for n_out in sizes[1:]:
+            biases.append(weights[start : start + n_out])
+            start += n_out
+        return matrices, biases
+
+    def gradient(weights, x, y):
+        matrices, biases = unpack(weights)
+        zs, hs = [], [x]
+        for W, b in zip(matrices, biases, strict=True):
+            zs.append(hs[-1] @ W.T + b)
+            hs.append(np.maximum(zs[-1], 0))
+        exponentials = np.exp(zs[-1] - zs[-1].max(axis=1, keepdims=True))
+        probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+        g = (probabilities - y) / len(x)
+        dWs, dbs = [], []
+        for i in reversed(range(len(matrices))):
+            dWs.insert(0, g.T @ hs[i])
+            dbs.insert(0, g.sum(axis=0))
+            if i > 0:
+                g = (g @ matrices[i]) * (zs[i - 1] > 0)
+        return np.concatenate([dW.ravel() for dW in dWs] + dbs)
+
+    def run():
+        nonlocal weights
+        order = rng.permutation(len(images))
+        for step in range(some_steps(shape)):
+            batch = order[step * shape.batch_size : (step + 1) * shape.batch_size]
+            x, y = images[batch], np.eye(NUM_CLASSES)[labels[batch]]
+            weights = weights - 0.01 * gradient(weights, x, y)
+        return some_steps(shape)
+
+    return run
+
+
+def pytorch(shape, material):
+    """PyTorch, eager: nn.Sequential, CrossEntropyLoss, SGD, minibatches by index_select."""
+    images, labels = map(torch.from_numpy, material.training)
+    layers = []
+    for n_in, n_out in itertools.pairwise(layer_sizes(shape)):
+        layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
+    model = torch.nn.Sequential(*layers[:-1])
+    loss = torch.nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+    def run():
+        order = torch.randperm(len(labels))
+        for step in range(some_steps(shape)):
+            batch = order[step * shape.batch_size : (step + 1) * shape.batch_size]
+            optimizer.zero_grad()
+            loss(model(images.index_select(0, batch)), labels.index_select(0, batch)).backward()
+            optimizer.step()
+        return some_steps(shape)
+
+    return run
+
+
+def scikit_learn(shape, material):
+    """scikit-learn's MLPClassifier: its own loop over minibatches, plain SGD.
+
+    `partial_fit` on many images is one pass over them in minibatches. Called for each minibatch,
+    it checks its arguments each time and takes two to five times longer.
+    """
+    images, labels = material.training
+    model = MLPClassifier(
+        (shape.num_units,) * shape.num_hidden_layers,
+        solver="sgd",
+        alpha=0,
+        batch_size=shape.batch_size,
+        learning_rate_init=0.01,
+        momentum=0,
+        nesterovs_momentum=False,
+        random_state=0,
+    )
+    count, calls = some_steps(shape) * shape.batch_size, itertools.count()
+    model.partial_fit(images[:64], labels[:64], classes=np.arange(NUM_CLASSES))
+
+    def run():
+        # another part of the images each time; views, not copies
+        start = next(calls) * count % (len(labels) - count)
+        part = slice(start, start + count)
+        model.partial_fit(images[part], labels[part])
+        return some_steps(shape)
+
+    return run
+
+
+def jax_scan(shape, material):
+    """JAX: one compiled scan over an epoch's minibatches, compiled before the clock starts.
+
+    Written for speed: activations with the features first (10 to 20 % faster than images first),
+    minibatches gathered inside the scan without bounds checks, the weights' buffers donated.
+    """
+    images, labels = material.jax_images, material.jax_labels
+    matrices, biases = network.unpack(
+        network.init_weights(layer_sizes(shape), 0, np.float32), layer_sizes(shape)
+    )
+    weights = [
+        (jnp.asarray(W), jnp.asarray(b[:, None])) for W, b in zip(matrices, biases, strict=True)
+    ]
+
+    def loss(weights, x, y):
+        h = x.T
+        for W, b in weights[:-1]:
+            h = jax.nn.relu(W @ h + b)
+        W, b = weights[-1]
+        log_probabilities = jax.nn.log_softmax(W @ h + b, axis=0)
+        return -(log_probabilities * jax.nn.one_hot(y, NUM_CLASSES, axis=0)).sum() / len(y)
+
+    def epoch(weights, images, labels, order):
+        def step(weights, batch):
+            x = images.at[batch].get(mode="promise_in_bounds")
+            y = labels.at[batch].get(mode="promise_in_bounds")
+            gradient = jax.grad(loss)(weights, x, y)
+            return jax.tree.map(lambda w, g: w - 0.01 * g, weights, gradient), None
+
+        return jax.lax.scan(step, weights, order)[0]
+
+    rng, num_steps = np.random.default_rng(0), len(labels) // shape.batch_size
+
+    def draw():
+        order = rng.permutation(len(labels))[: num_steps * shape.batch_size]
+        return jnp.asarray(order.reshape(num_steps, -1), jnp.int32)
+
+    jitted = jax.jit(epoch, donate_argnums=0)
+    compiled = jitted.lower(weights, images, labels, draw()).compile()
+
+    def run():
+        nonlocal weights
+        weights = jax.block_until_ready(compiled(weights, images, labels, draw()))
+        return num_steps
+
+    return run
+
+
+MAKERS = {
+    "blas": blas_calls,
+    "blas_3": lambda *args: blas_calls(*args, num_members=3),
+    "alone": this_project,
+    "stack_3": lambda *args: this_project(*args, num_members=3),
+    "stack_9": lambda *args: this_project(*args, num_members=9),
+    "jax": jax_scan,
+    "notebook": notebook_style,
+    "torch": pytorch,
+    "sklearn": scikit_learn,
+}
+"""By the names of `report.CONTENDERS`."""

@@ -1,0 +1,188 @@
+"""From measured microseconds to the grid's minutes, the ratios and the table. Pure arithmetic.
+
+An *entry* is what one run of `benchmark_steps` found with one kind of BLAS kernels: ``shapes``
+(the measured medians and quartiles) and what follows from them, ``grid`` and ``targets``.
+"""
+
+import itertools
+from typing import NamedTuple
+
+CONTENDERS = {
+    "blas": "BLAS alone",
+    "blas_3": "BLAS, 3",
+    "alone": "alone",
+    "stack_3": "stack 3",
+    "stack_9": "stack 9",
+    "jax": "JAX scan",
+    "notebook": "notebook",
+    "torch": "PyTorch",
+    "sklearn": "sklearn",
+}
+"""Name in the JSON -> heading; blas, alone and stack are this project's calls and trainer."""
+GRID_CONTENDERS = "blas", "alone", "stack_3", "jax", "notebook", "torch", "sklearn"
+"""Those measured on every shape of the grid."""
+NUM_EPOCHS = 100
+NUM_RATES = 3
+NUM_IMAGES = 54_000
+NUM_CORES = 2
+
+
+class Shape(NamedTuple):
+    """Units of a hidden layer, number of hidden layers, images a step."""
+
+    num_units: int
+    num_hidden_layers: int
+    batch_size: int
+
+
+STEP_SHAPES = tuple(
+    Shape(*numbers) for numbers in [(30, 3, 16), (30, 3, 64), (50, 5, 16), (50, 5, 64), (64, 3, 8)]
+)
+GRID_SHAPES = tuple(
+    Shape(*numbers) for numbers in itertools.product((30, 40, 50), (3, 4, 5), (16, 32, 64))
+)
+
+
+def median_of(entry, shape, contender):
+    """Look up a median, in microseconds a step and network."""
+    for found in entry["shapes"]:
+        if found["shape"] == list(shape):
+            return found["microseconds"][contender]["median"]
+    raise KeyError(f"{shape} was not measured")
+
+
+def grid_minutes(entry, contender):
+    """Project the grid: 27 shapes x 3 rates = 81 trainings of 100 epochs, on two cores.
+
+    Steps only, one process a core, perfectly shared. With 50 epochs a checkpoint of 100 this is
+    the grid of 162 runs; trained one by one, the 162 runs take 1.5 times as long.
+    """
+    microseconds = sum(
+        -(-NUM_IMAGES // shape.batch_size) * median_of(entry, shape, contender)
+        for shape in GRID_SHAPES
+    )
+    return microseconds * NUM_EPOCHS * NUM_RATES / NUM_CORES / 60e6
+
+
+def project_grid(entry):
+    """Project the grid for every contender that was measured on all its shapes.
+
+    Returns
+    -------
+    dict
+        Contender -> minutes for ``81_trainings`` and for ``162_runs``.
+    """
+    minutes = {name: grid_minutes(entry, name) for name in GRID_CONTENDERS}
+    return {
+        name: {"81_trainings": found, "162_runs": 1.5 * found} for name, found in minutes.items()
+    }
+
+
+def targets(entry):
+    """Compare with the project's targets; needs ``kernels``, ``shapes`` and ``grid``.
+
+    Returns
+    -------
+    list of dict
+        ``what``, ``value``, ``at_most``, ``at_least``, ``met``; None where these kernels have no
+        target or nothing was measured.
+    """
+    return [*_blas_targets(entry), *_peer_targets(entry), *_grid_targets(entry)]
+
+
+def _blas_targets(entry):
+    has_target = entry["kernels"] == "Haswell"
+    limits = {
+        "alone": {(30, 3, 16): 2.0, (30, 3, 64): 1.45, (50, 5, 64): 1.45},
+        "stack_3": {(30, 3, 16): 1.6, (30, 3, 64): 1.3, (50, 5, 64): 1.3},
+    }
+    for name, by_shape in limits.items():
+        for shape, limit in by_shape.items():
+            ratio = median_of(entry, shape, name) / median_of(entry, shape, "blas")
+            what = f"{_short(shape)}: {CONTENDERS[name]} / BLAS alone"
+            yield _target(what, ratio, at_most=limit if has_target else None)
+
+
+def _peer_targets(entry):
+    for shape in STEP_SHAPES:
+        limit = {16: 4, 64: 2.5}.get(shape.batch_size)
+        for name, at_least in {"torch": limit, "sklearn": limit, "notebook": 2.7}.items():
+            ratio = median_of(entry, shape, name) / median_of(entry, shape, "alone")
+            yield _target(f"{_short(shape)}: {CONTENDERS[name]} / alone", ratio, at_least=at_least)
+
+
+def _grid_targets(entry):
+    haswell = entry["kernels"] == "Haswell"
+    minutes = {name: found["81_trainings"] for name, found in entry["grid"]["projected"].items()}
+    ratio = minutes["stack_3"] / minutes["jax"]
+    what = "grid, 81 trainings, projected: stack 3 / JAX scan"
+    yield _target(what, ratio, at_most=1.15 if haswell else 1.0)
+    measured = entry["grid"]["measured_minutes"]
+    yield _target("grid, measured, minutes", measured, at_most=10 if haswell else 7.5)
+
+
+def _target(what, value, at_most=None, at_least=None):
+    if value is None or (at_most is None and at_least is None):
+        met = None
+    else:
+        met = value <= at_most if at_most is not None else value >= at_least
+    return {"what": what, "value": value, "at_most": at_most, "at_least": at_least, "met": met}
+
+
+def _short(shape):
+    return "({},{},{})".format(*shape)
+
+
+def table(entry):
+    """Write an entry as text for a terminal.
+
+    Returns
+    -------
+    str
+    """
+    return "\n".join([*_head(entry), *_steps(entry), *_grid(entry), *_verdicts(entry)])
+
+
+def _head(entry):
+    versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
+    yield f"kernels {entry['kernels']}; {entry['cpu']}; {entry['date']}"
+    yield versions
+    yield (
+        f"one pinned core, of whose time the benchmark got {entry['cpu_share']:.0%}; "
+        f"idle threads use {entry['idle_share']:.1%}"
+    )
+
+
+def _steps(entry):
+    yield ""
+    yield "(a) microseconds a step and network: median, and half the distance of the quartiles"
+    yield "h, L, B    " + "".join(f"{heading:>13}" for heading in CONTENDERS.values())
+    for shape in STEP_SHAPES:
+        found = next(f for f in entry["shapes"] if f["shape"] == list(shape))["microseconds"]
+        cells = [
+            f"{f['median']:.1f} ±{(f['quartiles'][1] - f['quartiles'][0]) / 2:.1f}"
+            for f in map(found.get, CONTENDERS)
+        ]
+        yield f"{_short(shape):11}" + "".join(f"{cell:>13}" for cell in cells)
+
+
+def _grid(entry):
+    yield ""
+    yield "(b) the grid in minutes, projected on two cores from the 27 shapes"
+    yield "             81 trainings   162 runs"
+    for name, minutes in entry["grid"]["projected"].items():
+        columns = minutes["81_trainings"], minutes["162_runs"]
+        yield f"{CONTENDERS[name]:13}{columns[0]:12.1f}{columns[1]:11.1f}"
+    measured = entry["grid"]["measured_minutes"]
+    yield "this project, measured: " + (f"{measured:.1f}" if measured else "not with these kernels")
+
+
+def _verdicts(entry):
+    yield ""
+    yield "ratios and targets"
+    for target in entry["targets"]:
+        bounds = {"at most": target["at_most"], "at least": target["at_least"]}
+        limit = "".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
+        value = "     -" if target["value"] is None else f"{target['value']:6.2f}"
+        verdict = {True: "met", False: "NOT met", None: ""}[target["met"]]
+        yield f"{target['what']:52}{value}   {limit:14} {verdict}"
