@@ -12,7 +12,9 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
+
+from helpers.network import blas_kernels
 
 
 class ExecutorError(RuntimeError):
@@ -124,13 +126,11 @@ def machine():
     dict
         System, processor, the cores this process may use, and the kernels of NumPy's BLAS.
     """
-    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     return {
         "system": platform.system(),
         "processor": platform.machine(),
         "cores": available_cores(),
-        "blas": pools[0]["internal_api"] if pools else "unknown",
-        "kernels": pools[0].get("architecture", "unknown") if pools else "unknown",
+        "kernels": blas_kernels(),
     }
 
 

@@ -12,12 +12,16 @@ Notation: layer l computes z = W h + b and h = max(z, 0); the last layer keeps z
 Inside a pass the *columns* are images, so that z = W h reads as it does on paper.
 """
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 ZERO = np.zeros((), np.float32)
 """A 0-d array: a Python number would be converted again at each call (a measurable cost)."""
+SMALL_PRODUCT = 1_000_000
+"""Multiply-adds up to which OpenBLAS takes its small-matrix kernels (measured, not documented)."""
 
 
 def num_weights(layer_sizes):
@@ -214,10 +218,12 @@ class Passes:
         """Prepare, once, the arguments of each layer's products in `forward` and `backward`."""
         outputs = [without_ones(h) for h in self.activations[1:]]
         self._hidden = list(zip(weights[:-1], self.activations[:-1], outputs, strict=True))
+        if self._hidden:
+            self._hidden[0] = cut_columns(*self._hidden[0])
         self._top = weights[-1], self.activations[-1]
         below = [np.empty_like(h) for h in self.activations[1:]]
         deltas = [*map(without_ones, below), self._delta]
-        self._first = deltas[0], self.images, gradients[0]
+        self._first = cut_rows(deltas[0], self.images, gradients[0])
         above_first = zip(
             map(transpose, weights[1:]),
             deltas[1:],
@@ -272,6 +278,84 @@ class Passes:
         delta, images, gradient = self._first
         np.matmul(delta, images, out=gradient)
         return self.gradient
+
+
+def cut_columns(A, B, out):
+    """View a product A B as several, each with some columns of B, where these are faster.
+
+    Parameters
+    ----------
+    A : ndarray, shape (..., m, k)
+    B : ndarray, shape (k, n)
+    out : ndarray, shape (..., m, n)
+
+    Returns
+    -------
+    tuple of ndarray, shapes (..., 1, m, k), (c, k, n / c) and (..., c, m, n / c)
+        Arguments for one call of ``numpy.matmul``; as given, if one product is faster.
+    """
+    count = num_pieces(A, B, B.shape[-1])
+    if count == 1:
+        return A, B, out
+    pieces = [np.moveaxis(M.reshape(*M.shape[:-1], count, -1), -2, -3) for M in (B, out)]
+    return A[..., None, :, :], *pieces
+
+
+def cut_rows(A, B, out):
+    """View a product A B as several, each with some rows of A, where these are faster.
+
+    Parameters
+    ----------
+    A : ndarray, shape (..., m, k)
+    B : ndarray, shape (k, n)
+    out : ndarray, shape (..., m, n)
+
+    Returns
+    -------
+    tuple of ndarray, shapes (..., c, m / c, k), (k, n) and (..., c, m / c, n)
+        See `cut_columns`.
+    """
+    count = num_pieces(A, B, A.shape[-2])
+    if count == 1:
+        return A, B, out
+    top, result = (M.reshape(*M.shape[:-2], count, -1, M.shape[-1]) for M in (A, out))
+    return top, B, result
+
+
+def num_pieces(A, B, length):
+    """Count the equal pieces that make the product A B fastest.
+
+    OpenBLAS has kernels for small products on AVX-512 that are up to twice as fast as the
+    others; a product a few times too large for them is cut into pieces of `SMALL_PRODUCT`.
+
+    Parameters
+    ----------
+    A, B : ndarray
+    length : int
+        Of the axis to be cut.
+
+    Returns
+    -------
+    int
+        1 for other kernels, other types, and products that are small or large anyhow.
+    """
+    work = A.shape[-2] * A.shape[-1] * B.shape[-1]
+    if A.dtype != np.float32 or not 1 < work / SMALL_PRODUCT <= 4 or blas_kernels() != "SkylakeX":
+        return 1
+    return min(c for c in range(1, length + 1) if length % c == 0 and work / c <= SMALL_PRODUCT)
+
+
+@cache
+def blas_kernels():
+    """Name the kernels that NumPy's BLAS has chosen for this processor.
+
+    Returns
+    -------
+    str
+        E.g. "Haswell" or "SkylakeX".
+    """
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return pools[0].get("architecture", "unknown") if pools else "unknown"
 
 
 def transpose(matrices):

@@ -383,3 +383,50 @@ def test_one_hot():
     columns = network.one_hot(np.array([2, 0]), 3, np.float32)
     assert columns.dtype == np.float32
     assert columns.tolist() == [[0, 1], [0, 0], [1, 0]]
+
+
+def patched_kernels(monkeypatch, name):
+    monkeypatch.setattr(network, "blas_kernels", lambda: name)
+
+
+def test_pieces_are_the_fewest_equal_ones_that_are_small(monkeypatch):
+    patched_kernels(monkeypatch, "SkylakeX")
+    A, B = np.ones((50, 785), np.float32), np.ones((785, 64), np.float32)
+    # 50 * 785 * 64 = 2,512,000 multiply-adds. Of the divisors of 64, halves are too large
+    # (1,256,000), quarters are not; of those of 50, fifths are the first below a million.
+    assert network.num_pieces(A, B, 64) == 4
+    assert network.num_pieces(A, B, 50) == 5
+    assert network.num_pieces(A[:25], B[:, :32], 32) == 1  # 628,000: small already
+    assert network.num_pieces(np.ones((512, 785), np.float32), B, 64) == 1  # large anyhow
+    assert network.num_pieces(A.astype(np.float64), B, 64) == 1
+    patched_kernels(monkeypatch, "Haswell")
+    assert network.num_pieces(A, B, 64) == 1
+
+
+@pytest.mark.parametrize("stack", [(), (3,)])
+def test_cut_products_are_the_same_products(monkeypatch, stack):
+    rng = np.random.default_rng(0)
+    layer_sizes = (784, 50, 20, 10)
+    shape = (*stack, network.num_weights(layer_sizes))
+    weights = rng.normal(0, 0.05, shape).astype(np.float32)
+    images, labels = rng.uniform(-0.5, 0.5, (64, 784)), rng.integers(0, 10, 64)
+    found = []
+    for kernels in ("Haswell", "SkylakeX"):
+        patched_kernels(monkeypatch, kernels)
+        logits = network.forward(weights, layer_sizes, images)[-1]
+        found.append((logits, network.backprop(weights, layer_sizes, images, labels)))
+    for whole, cut in zip(*found, strict=True):
+        # Sums of 785 products in float32: rounding differs, nothing else does.
+        np.testing.assert_allclose(cut, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_cut_products_keep_a_stack_equal_to_its_members(monkeypatch):
+    patched_kernels(monkeypatch, "SkylakeX")
+    rng = np.random.default_rng(1)
+    layer_sizes = (784, 50, 20, 10)
+    weights = rng.normal(0, 0.05, (3, network.num_weights(layer_sizes))).astype(np.float32)
+    images, labels = rng.uniform(-0.5, 0.5, (64, 784)), rng.integers(0, 10, 64)
+    together = network.backprop(weights, layer_sizes, images, labels)
+    for member, gradient in zip(weights, together, strict=True):
+        alone = network.backprop(member, layer_sizes, images, labels)
+        assert alone.tobytes() == gradient.tobytes()
