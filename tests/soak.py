@@ -19,10 +19,10 @@ import random
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM
 from types import SimpleNamespace
@@ -115,7 +115,7 @@ def survivors(mark, patience=20):
     """
     deadline = time.monotonic() + patience
     while family(mark) and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(0.3)
     orphans = family(mark)
     for process in orphans:
         process.kill()
@@ -151,7 +151,7 @@ def hit(process, mark, kind):
                 return True
             except psutil.Error:
                 continue
-        time.sleep(0.02)
+        time.sleep(0.2)
     return False
 
 
@@ -209,11 +209,9 @@ class Lane:
         version = VERSIONS[self.name][self._target]
         if self.name == "grid":
             call = f"soak_grid.drive({str(self.folder)!r}, {version.split()[1]})"
-            return [
-                sys.executable,
-                "-c",
-                f"import sys; from tests import soak_grid; sys.exit({call})",
-            ]
+            quiet = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL)"
+            code = f"{quiet}; from tests import soak_grid; sys.exit({call})"
+            return [sys.executable, "-c", code]
         words = iter(f"{TINY[self.name]} {version}".split())
         command = [sys.executable, "-m", "helpers", self.name, "--quick"]
         for name, value in zip(words, words, strict=True):
@@ -324,16 +322,13 @@ def soak(rounds, seed, share, folder):
     dict
         The record.
     """
-    start_time, counts = time.monotonic(), Counter()
-    whole = round(share * rounds)
-    threads = [
-        threading.Thread(target=_soak_grid, args=(rounds - whole, f"{seed} grid", folder, counts)),
-        threading.Thread(target=_soak_command, args=(whole, f"{seed} command", folder, counts)),
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    start_time, whole = time.monotonic(), round(share * rounds)
+    with ThreadPoolExecutor(2) as pool:
+        lanes = [
+            pool.submit(_soak_grid, rounds - whole, f"{seed} grid", folder),
+            pool.submit(_soak_command, whole, f"{seed} command", folder),
+        ]
+        counts = sum((lane.result() for lane in lanes), Counter())
     by_kind = {kind: counts[kind] for kind in KINDS if counts[kind]}
     return {
         "seed": seed,
@@ -347,26 +342,26 @@ def soak(rounds, seed, share, folder):
     }
 
 
-def _soak_grid(rounds, seed, folder, counts):
-    rng = random.Random(seed)
+def _soak_grid(rounds, seed, folder):
+    rng, counts = random.Random(seed), Counter()
     lane = Lane("grid", folder, rng, counts) if rounds else None
     while rounds:
         kinds = _draw(rng, "grid", min(rounds, rng.randint(1, 8)))
         lane.chain(kinds)
         rounds -= len(kinds)
+    return counts
 
 
-def _soak_command(rounds, seed, folder, counts):
-    rng, lanes = random.Random(seed), {}
+def _soak_command(rounds, seed, folder):
+    rng, counts, lanes = random.Random(seed), Counter(), {}
     while rounds:
-        name = rng.choice("acd") if lanes else "c"
+        name = rng.choice("acd") if lanes else "c"  # d draws the network that c left
         if name not in lanes:
             lanes[name] = Lane(name, folder, rng, counts, folder / "c")
-        if name == "d":  # the model that it draws must be there, whole or not at all
-            lanes["c"].folder.mkdir(exist_ok=True)
         kinds = _draw(rng, name, min(rounds, rng.randint(2, 8)))
         lanes[name].chain(kinds)
         rounds -= len(kinds)
+    return counts
 
 
 def _draw(rng, name, number):
