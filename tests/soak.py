@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,10 @@ from helpers import batch, files, grid_search, models
 
 RECORD = Path(__file__).with_name("soak.json")
 MARK = "HELPERS_SOAK_RUN"
-LOSSES = "rows_lost", "torn_files", "mixed_sets", "orphans", "temporary_files", "tracebacks"
+LOSSES = "rows_lost", "torn_files", "mixed_sets", "orphans", "temporary_files"
+ODDITIES = "tracebacks", "other_exit_statuses"
+"""Counted, too; tracebacks on the command line only: without a kernel that collects what workers
+print, one that loses its parent while it starts shows Python's own."""
 TINY = {
     "a": "hidden_layers 4 num_epochs 1 batch_size 1000",
     "c": "num_hidden_layers 0,1 num_units 4 num_epochs 1,2 batch_size 1000 "
@@ -44,6 +48,7 @@ TINY = {
 VERSIONS = dict.fromkeys(("grid", "a", "c"), ("alpha 0.0", "alpha 0.001"))
 VERSIONS["d"] = ("num_images 2", "num_images 3")
 KERNEL, WORKER = "ipykernel_launcher", "--multiprocessing-fork"
+LIMIT = "file-size limit"
 KINDS = {
     "SIGINT of the command": (None, SIGINT, {130, -2}),
     "SIGTERM of the command": (None, SIGTERM, {143, -15}),
@@ -51,7 +56,7 @@ KINDS = {
     "SIGKILL of the kernel": (KERNEL, SIGKILL, {1}),
     "SIGTERM of the kernel": (KERNEL, SIGTERM, {1}),
     "SIGKILL of a worker": (WORKER, SIGKILL, {0}),
-    "file-size limit": (None, None, {0, 1, 2}),
+    LIMIT: (None, None, {0, 1, 2}),
 }
 """Who is hit, with what, and the exit status that the command then has; or 0, if it was done."""
 FITTING = {"grid": {None, WORKER}, "a": {None, KERNEL}, "c": {None, KERNEL, WORKER}}
@@ -220,19 +225,27 @@ class Lane:
         command += ["-p", "model_dir", str(self._model_dir)] if self.name == "d" else []
         return [*command, "--output", str(self.folder)]
 
-    def chain(self, kinds):
+    def chain(self, rounds):
         """Hit a run once a round, then let it finish.
 
         Parameters
         ----------
-        kinds : list of str
-            One fault a round.
+        rounds : int
+
+        Returns
+        -------
+        int
+            The same.
         """
+        fitting = [kind for kind in KINDS if KINDS[kind][0] in FITTING[self.name]]
+        weights = [0.3 if kind == LIMIT else 1 for kind in fitting]
         self._target, self._saved = 1 - self._target, set()
-        for kind in kinds:
+        for kind in self._rng.choices(fitting, weights, k=rounds):
             while not self._round(kind):  # it was done before it could be hit
                 self._target, self._saved = 1 - self._target, set()
         self._finish()
+        print(f"{self.name}: {rounds} rounds", file=sys.stderr, flush=True)
+        return rounds
 
     def _round(self, kind):
         with tempfile.TemporaryFile("w+") as log:
@@ -249,7 +262,8 @@ class Lane:
                 log.seek(0)
                 said = log.read()
                 self._count("other_exit_statuses", not expected, kind, status, said)
-                self._count("tracebacks", "Traceback" in said, kind, said)
+                shown = "Traceback" in said and self.name != "grid"
+                self._count("tracebacks", shown, kind, said)
         self._check(kind)
         return was_hit
 
@@ -334,9 +348,10 @@ def soak(rounds, seed, share, folder):
         "seed": seed,
         "rounds": rounds,
         "faults": sum(by_kind.values()),
+        "kills": sum(by_kind.values()) - by_kind.get(LIMIT, 0),
         "faults_by_kind": by_kind,
         "on_the_whole_command_line": whole,
-        **{name: counts[name] for name in (*LOSSES, "other_exit_statuses")},
+        **{name: counts[name] for name in (*LOSSES, *ODDITIES)},
         "runs_completed_afterwards": counts["runs completed afterwards"],
         "seconds": round(time.monotonic() - start_time),
     }
@@ -346,26 +361,21 @@ def _soak_grid(rounds, seed, folder):
     rng, counts = random.Random(seed), Counter()
     lane = Lane("grid", folder, rng, counts) if rounds else None
     while rounds:
-        kinds = _draw(rng, "grid", min(rounds, rng.randint(1, 8)))
-        lane.chain(kinds)
-        rounds -= len(kinds)
+        rounds -= lane.chain(min(rounds, rng.randint(4, 10)))
     return counts
 
 
 def _soak_command(rounds, seed, folder):
     rng, counts, lanes = random.Random(seed), Counter(), {}
+    model_dir = folder / "model"
     while rounds:
-        name = rng.choice("acd") if lanes else "c"  # d draws the network that c left
+        name = rng.choice("acd") if lanes else "c"
         if name not in lanes:
-            lanes[name] = Lane(name, folder, rng, counts, folder / "c")
-        kinds = _draw(rng, name, min(rounds, rng.randint(2, 8)))
-        lanes[name].chain(kinds)
-        rounds -= len(kinds)
+            lanes[name] = Lane(name, folder, rng, counts, model_dir)
+        if not model_dir.exists():  # for d, which shall see one network in all its runs
+            shutil.copytree(lanes["c"].folder, model_dir)
+        rounds -= lanes[name].chain(min(rounds, rng.randint(4, 10)))
     return counts
-
-
-def _draw(rng, name, number):
-    return rng.choices([kind for kind in KINDS if KINDS[kind][0] in FITTING[name]], k=number)
 
 
 def main(arguments=None):
