@@ -5,6 +5,7 @@ An *entry* is what one run of `benchmark_steps` found with one kind of BLAS kern
 """
 
 import itertools
+from math import fsum
 from typing import NamedTuple
 
 CONTENDERS = {
@@ -57,7 +58,7 @@ def grid_minutes(entry, contender):
     Steps only, one process a core, perfectly shared. With 50 epochs a checkpoint of 100 this is
     the grid of 162 runs; trained one by one, the 162 runs take 1.5 times as long.
     """
-    microseconds = sum(
+    microseconds = fsum(
         -(-NUM_IMAGES // shape.batch_size) * median_of(entry, shape, contender)
         for shape in GRID_SHAPES
     )
