@@ -71,6 +71,7 @@ def die_at_rename(folder, number):
 
 
 # Renames: 0 names the owner, 1 commits the list of files, 2 to 4 put the three files in place.
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # there are threads
 @pytest.mark.parametrize(
     ("number", "expected"), [(0, OLD), (1, OLD), (2, OLD | NEW), (3, OLD | NEW), (4, OLD | NEW)]
 )
