@@ -15,7 +15,6 @@ from helpers.report import Results
 
 README = PROJECT / "README.md"
 BENCHMARKS = PROJECT / "tests" / "benchmarks"
-SOAK = PROJECT / "tests" / "soak.json"
 COLUMNS = {
     "blas": "BLAS calls alone",
     "alone": "this project",
@@ -99,22 +98,7 @@ def _speed(entry):
     return "\n".join(lines)
 
 
-def soak_line():
-    """Say the count of faults and losses of the committed soak.
-
-    Returns
-    -------
-    str
-    """
-    soak = json.loads(SOAK.read_text("utf-8"))
-    return (
-        f"`tests/soak.py` injected {soak['faults']} faults at random moments: "
-        f"{soak['rows_lost']} rows lost, {soak['torn_files']} torn files, "
-        f"{soak['orphans']} orphan processes."
-    )
-
-
-BLOCKS = {"results": results_table, "speed": speed_table, "soak": soak_line}
+BLOCKS = {"results": results_table, "speed": speed_table}
 
 
 def block(text, name):
