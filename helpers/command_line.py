@@ -37,6 +37,7 @@ class RefusedError(ValueError):
     """The request cannot be carried out; nothing has been run."""
 
 
+_received = []
 REFUSALS = RefusedError, SettingError, data.DataError, models.ModelError, batch.OutputError
 """What is found before anything runs."""
 
@@ -86,7 +87,14 @@ def interrupt(signum, frame):
     ------
     KeyboardInterrupt
     """
+    _received.append(signum)
     raise KeyboardInterrupt(signum)
+
+
+def _end_if_interrupted():
+    """Raise again what Python drops if a signal comes while it finalises an object."""
+    if _received:
+        raise KeyboardInterrupt(_received[0])
 
 
 def parse(arguments=None):
@@ -183,6 +191,7 @@ def run(plan, folder):
         Names part, cell and error; the parts before it have been published.
     """
     for part, parameters in plan.items():
+        _end_if_interrupted()
         run_part(part, parameters, folder)
         if part == "c":
             shutil.rmtree(files.grid_folder(folder), ignore_errors=True)
@@ -254,6 +263,7 @@ class ProgressLine:
         cell_index : int
         line : str
         """
+        _end_if_interrupted()
         now = time.monotonic()
         if self._live:
             self._bar.n = cell_index

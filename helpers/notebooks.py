@@ -4,12 +4,14 @@ Left out: which parts there are and in what order they run (`helpers.command_lin
 are published (`helpers.batch`).
 """
 
+import asyncio
 import re
 
 import nbformat
 import papermill
 import zmq
 from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
@@ -39,6 +41,8 @@ class _Client(PapermillNotebookClient):
             return super().execute(**kwargs)
         finally:
             if self.km is not None:  # interrupted while the kernel was starting
+                for task in asyncio.all_tasks(ensure_event_loop()):
+                    task.cancel()
                 self._cleanup_kernel()
 
     def execute_cell(self, cell, cell_index, **kwargs):

@@ -369,3 +369,10 @@ def test_a_bad_default_in_a_notebook_is_refused(part_a, refused, output):
     command_line._defaults.cache_clear()
     assert "part_a.ipynb: its parameters cannot be read" in refused("a", "--output", output)
     assert not output.exists()
+
+
+def test_a_signal_that_python_dropped_is_raised_again(part_a, output, monkeypatch, capsys):
+    part_a("1")
+    monkeypatch.setattr(command_line, "_received", [15])
+    assert main(["a", "--quick", "--output", str(output)]) == 143
+    assert capsys.readouterr().err.startswith("python -m helpers: interrupted; ")
