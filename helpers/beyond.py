@@ -13,16 +13,16 @@ from helpers import data, network
 from helpers.grid_search import Unit
 from helpers.sgd import Recipe, one_blas_thread
 
-BASE = Recipe((data.NUM_PIXELS, 50, 50, 50, data.NUM_CLASSES), 40, 32, 0.05)
-"""A network of the grid's own widths; the first line of the comparison."""
+BASE = Recipe((data.NUM_PIXELS, 50, 50, 50, data.NUM_CLASSES), 100, 32, 0.05)
+"""A network of the grid's own widths and length; the first line of the comparison."""
 OPTIONS = {
     "constant rate": {},
-    "average": {"average_epochs": 20},
-    "L2": {"alpha": 1e-3},
-    "L2, average": {"alpha": 1e-3, "average_epochs": 20},
+    "average": {"average_epochs": 50},
+    "L2": {"alpha": 5e-4},
+    "L2, average": {"alpha": 5e-4, "average_epochs": 50},
     "cosine rate": {"schedule": "cosine"},
-    "cosine rate, L2": {"schedule": "cosine", "alpha": 1e-3},
-    "rate 0.1, L2, average": {"learning_rate": 0.1, "alpha": 3e-4, "average_epochs": 20},
+    "cosine rate, L2": {"schedule": "cosine", "alpha": 5e-4},
+    "rate 0.1, L2, average": {"learning_rate": 0.1, "alpha": 5e-4, "average_epochs": 50},
 }
 """What each line of the comparison changes in `BASE`."""
 WIDE = Recipe((data.NUM_PIXELS, 512, 256, data.NUM_CLASSES), 40, 64, 0.1, 2e-4, average_epochs=20)

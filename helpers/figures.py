@@ -447,8 +447,8 @@ def _effects_title(effects, num_diverged):
     title = f"{num_diverged} diverged" if num_diverged else ""
     if effects:
         factor = max(effects, key=effects.get)
-        found = f"{FACTOR_NAMES.get(factor, factor)} moves the mean most"
-        found = f"{found[0].upper()}{found[1:]}, by {100 * effects[factor]:.1f} points"
+        found = f"Largest effect on the mean: {FACTOR_NAMES.get(factor, factor)}"
+        found += f", {100 * effects[factor]:.1f} points"
         title = f"{found}; {title}" if title else found
     return title or "One value of each hyperparameter: no effect to compare"
 
