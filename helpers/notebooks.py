@@ -5,6 +5,7 @@ are published (`helpers.batch`).
 """
 
 import asyncio
+import os
 import re
 
 import nbformat
@@ -17,6 +18,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
+from helpers.files import PROJECT
 from helpers.records import VARIES
 
 KEPT_METADATA = {"kernelspec", "language_info"}
@@ -73,7 +75,13 @@ class _Engine(NBClientEngine):
             "shutdown_kernel": "immediate",  # everything is on disk; Ctrl-C shall not wait
             "config": Config(KernelManager={"transport_encryption": ENCRYPTION}),
         }
-        return _Client(nb_man, listener, kernel_name=kernel_name, **options).execute()
+        client = _Client(nb_man, listener, kernel_name=kernel_name, **options)
+        return client.execute(env=os.environ | {"PYTHONPATH": _path_of_this_project()})
+
+
+def _path_of_this_project():
+    """Let the kernel import this copy of `helpers`, even if another one is installed."""
+    return os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
 
 
 papermill_engines.register("helpers", _Engine)

@@ -355,6 +355,20 @@ def test_a_dead_kernel_is_reported_at_once(part_a, output, capfd):
     assert not list(output.glob(".staging*"))
 
 
+def test_the_kernel_imports_the_copy_of_the_project_that_runs_it(tmp_path):
+    copied = tmp_path / "helpers"
+    shutil.copytree(files.PROJECT / "helpers", copied)
+    notebook = new_notebook(cells=[new_code_cell("import helpers; helpers.__file__")])
+    nbformat.write(notebook, tmp_path / "n.ipynb")
+    where = tmp_path / "elsewhere"
+    where.mkdir()
+    call = f"notebooks.execute(Path('n.ipynb'), Path('done.ipynb'), {{}}, Path({str(where)!r}))"
+    code = f"from pathlib import Path; from helpers import notebooks; {call}"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    done = nbformat.read(tmp_path / "done.ipynb", as_version=4)
+    assert str(copied) in done.cells[0].outputs[0].data["text/plain"]
+
+
 def test_a_bad_default_in_a_notebook_is_refused(part_a, refused, output):
     part_a(parameters=PARAMETERS.replace("seed = 0", "seed = -1"))
     assert "seed = -1: expected a whole number at least 0" in refused("a", "--output", output)
