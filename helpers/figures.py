@@ -623,10 +623,16 @@ def recipe_bars(rows):
     ax.set_xlabel("validation accuracy, with the standard deviation over seeds")
     ax.xaxis.set_major_formatter(_percent_tick)
     ax.grid(axis="x")
-    best = max(rows, key=lambda row: row["mean"])
-    gain = 100 * (best["mean"] - rows[0]["mean"])
-    fig.suptitle(f"Best: {best['name']}, {gain:+.1f} points")
+    fig.suptitle(_recipe_title(rows))
     return fig
+
+
+def _recipe_title(rows):
+    first, best = rows[0], max(rows, key=lambda row: row["mean"])
+    if best is first:
+        return f"None is better than {first['name']}"
+    gain = 100 * (best["mean"] - first["mean"])
+    return f"Best: {best['name']},\n{gain:+.1f} points over {first['name']}"
 
 
 @in_style

@@ -155,6 +155,14 @@ def test_showing_carries_alt_text_and_caption_and_no_address(capsys, monkeypatch
     assert capsys.readouterr() == ("", "")
 
 
+def test_recipes_are_compared_with_the_first():
+    constant, averaged = RECIPES
+    title = figures.recipe_bars([constant, averaged]).get_suptitle()
+    assert title.endswith("L2 0.0003,\n+1.6 points over constant rate")
+    title = figures.recipe_bars([averaged, constant]).get_suptitle()
+    assert title.startswith("None is better than rate 0.1")
+
+
 def test_the_notebooks_own_style_is_left_alone():
     before = dict(matplotlib.rcParams)
     figures.png(figures.recipe_bars(RECIPES))
