@@ -15,6 +15,7 @@ from helpers.report import Results
 
 README = PROJECT / "README.md"
 BENCHMARKS = PROJECT / "tests" / "benchmarks"
+SOAK = PROJECT / "tests" / "soak.json"
 COLUMNS = {
     "blas": "BLAS calls alone",
     "alone": "this project",
@@ -98,7 +99,24 @@ def _speed(entry):
     return "\n".join(lines)
 
 
-BLOCKS = {"results": results_table, "speed": speed_table}
+def soak_line():
+    """Say the count of faults and losses of the committed soak.
+
+    Returns
+    -------
+    str
+    """
+    soak = json.loads(SOAK.read_text("utf-8"))
+    return (
+        f"`tests/soak.py` injected {soak['faults']} faults at random moments, {soak['kills']} of "
+        f"them signals to\nthe command, its kernel or a worker, and looked after each: "
+        f"{soak['rows_lost']} rows lost, {soak['torn_files']} torn files,\n"
+        f"{soak['mixed_sets']} mixed sets of files, {soak['orphans']} orphan processes, "
+        f"{soak['temporary_files']} temporary files left behind."
+    )
+
+
+BLOCKS = {"results": results_table, "speed": speed_table, "soak": soak_line}
 
 
 def block(text, name):

@@ -1,7 +1,7 @@
 """Kill runs at random moments, again and again, and count what is lost: nothing, it should be.
 
     python tests/soak.py                          6 rounds, about a minute
-    python tests/soak.py --rounds 200 --record    writes tests/soak.json, too
+    python tests/soak.py --rounds 200 --record    what tests/soak.json holds
 
 A round starts a run, hits it once with a random fault at a random moment, waits for its processes
 to end and looks at the output folder. Rounds come in chains: each goes on where the last one was

@@ -128,3 +128,10 @@ def test_a_short_soak_loses_nothing(tmp_path):
     record = soak.soak(rounds=3, seed=1, share=0, folder=tmp_path)
     assert record["faults"] == 3 and record["runs_completed_afterwards"] >= 1
     assert [record[name] for name in soak.LOSSES] == [0] * len(soak.LOSSES)
+
+
+def test_the_committed_soak_lost_nothing():
+    record = json.loads(soak.RECORD.read_text("utf-8"))
+    assert record["faults"] >= 200
+    assert [record[name] for name in soak.LOSSES] == [0] * len(soak.LOSSES)
+    assert sum(record["faults_by_kind"].values()) == record["faults"]

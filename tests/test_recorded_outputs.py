@@ -117,9 +117,10 @@ def test_a_wrong_figure_in_the_readme_is_noticed():
     assert readme.disagreements(text.replace(value, "12.34 %"))
 
 
-def test_the_speed_in_the_readme_is_generated_from_the_benchmark():
+@pytest.mark.parametrize("name", ["speed", "soak"])
+def test_the_other_blocks_of_the_readme_are_generated(name):
     text = readme.README.read_text("utf-8")
-    assert readme.block(text, "speed")[1].strip() == readme.speed_table().strip()
+    assert readme.block(text, name)[1].strip() == readme.BLOCKS[name]().strip()
 
 
 def test_outputs_stay_below_ten_megabytes():
