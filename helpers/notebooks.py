@@ -7,9 +7,13 @@ are published (`helpers.batch`).
 import asyncio
 import os
 import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 
 import nbformat
 import papermill
+import psutil
 import zmq
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_core.utils import ensure_event_loop
@@ -23,6 +27,8 @@ from helpers.records import VARIES
 
 KEPT_METADATA = {"kernelspec", "language_info"}
 INJECTED_ID = "injected-parameters"
+CONNECTION = "helpers-{}-", "-kernel.json"
+"""How the name of a kernel's connection file begins, with the run's process id, and ends."""
 ENCRYPTION = "auto" if zmq.has("curve") else "disabled"
 """Of what is said to a kernel: without it, kernels warn of eavesdroppers on this machine."""
 
@@ -68,12 +74,13 @@ class _Engine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, listener, start_timeout=60, **_):
+        manager = {"transport_encryption": ENCRYPTION, "connection_file": _connection_file()}
         options = {
             "startup_timeout": start_timeout,
             "timeout": None,
             "iopub_timeout": 60,  # the default, 4 s, is short on a busy machine
             "shutdown_kernel": "immediate",  # everything is on disk; Ctrl-C shall not wait
-            "config": Config(KernelManager={"transport_encryption": ENCRYPTION}),
+            "config": Config(KernelManager=manager),
         }
         client = _Client(nb_man, listener, kernel_name=kernel_name, **options)
         return client.execute(env=os.environ | {"PYTHONPATH": _path_of_this_project()})
@@ -82,6 +89,19 @@ class _Engine(NBClientEngine):
 def _path_of_this_project():
     """Let the kernel import this copy of `helpers`, even if another one is installed."""
     return os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+
+
+def _connection_file():
+    """Make the file that tells a kernel its ports; remove those of runs that were killed."""
+    start, end = CONNECTION
+    for path in Path(tempfile.gettempdir()).glob(start.format("*") + "*" + end):
+        owner = path.name.split("-")[1]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            with suppress(OSError):  # another user's, or another run was faster
+                path.unlink()
+    handle, name = tempfile.mkstemp(end, start.format(os.getpid()))
+    os.close(handle)
+    return name
 
 
 papermill_engines.register("helpers", _Engine)

@@ -63,7 +63,7 @@ FITTING = {"grid": {None, WORKER}, "a": {None, KERNEL}, "c": {None, KERNEL, WORK
 FITTING["d"] = FITTING["a"]
 
 
-def start(command, log=subprocess.DEVNULL):
+def start(command, log=subprocess.DEVNULL, **environment):
     """Start a run whose processes, down to the last grandchild, carry a mark of their own.
 
     Parameters
@@ -71,6 +71,8 @@ def start(command, log=subprocess.DEVNULL):
     command : list of str
     log : file, optional
         Takes what the run prints.
+    **environment : str
+        Further environment variables.
 
     Returns
     -------
@@ -78,9 +80,8 @@ def start(command, log=subprocess.DEVNULL):
     mark : str
     """
     mark = uuid.uuid4().hex
-    environment = os.environ | {MARK: mark}
-    folder = {"cwd": files.PROJECT, "env": environment}
-    return subprocess.Popen(command, stdout=log, stderr=log, **folder), mark
+    where = {"cwd": files.PROJECT, "env": os.environ | environment | {MARK: mark}}
+    return subprocess.Popen(command, stdout=log, stderr=log, **where), mark
 
 
 def family(mark):
@@ -202,6 +203,8 @@ class Lane:
     def __init__(self, name, folder, rng, counts, model_dir=None):
         self.name, self.folder, self._rng, self._counts = name, folder / name, rng, counts
         self._model_dir, self._target, self._saved = model_dir, 0, set()
+        self._temporary = folder / f"{name} temporary"
+        self._temporary.mkdir()
         self._known, start_time = [], time.monotonic()
         for version in (1, 0):
             self._target = version
@@ -249,7 +252,7 @@ class Lane:
 
     def _round(self, kind):
         with tempfile.TemporaryFile("w+") as log:
-            process, mark = start(self.command(), log)
+            process, mark = start(self.command(), log, TMPDIR=str(self._temporary))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(self._rng.uniform(0, self._seconds))
             was_hit = hit(process, mark, kind)
@@ -299,7 +302,7 @@ class Lane:
 
     def _finish(self, known=False):
         with tempfile.TemporaryFile("w+") as log:
-            process, mark = start(self.command(), log)
+            process, mark = start(self.command(), log, TMPDIR=str(self._temporary))
             status = process.wait(600)
             log.seek(0)
             said = log.read()
@@ -314,6 +317,8 @@ class Lane:
         expected, found = self._known[self._target], signature(self.folder)
         self._count("rows_lost", found != expected, "finish", found, expected)
         self._check_hidden("finish", {batch.LOCK})
+        found = [path.name for path in self._temporary.iterdir()]
+        self._count("temporary_files", len(found), "finish", found)
 
     def _count(self, what, number, *details):
         self._counts[what] += int(number)

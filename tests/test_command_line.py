@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import fields
 
 import nbformat
@@ -353,6 +354,20 @@ def test_a_dead_kernel_is_reported_at_once(part_a, output, capfd):
     )
     assert "so far" in (output / "part_a.failed.ipynb").read_text()
     assert not list(output.glob(".staging*"))
+
+
+def test_what_killed_kernels_left_is_swept_up(part_a, output, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    names = f"helpers-{os.getpid()}-a-kernel.json", f"helpers-{dead.pid}-b-kernel.json", "else.json"
+    for name in names:
+        (tmp_path / "temporary" / name).touch()
+    part_a(WRITE)
+    assert main(["a", "--quick", "--output", str(output)]) == 0
+    left = {path.name for path in (tmp_path / "temporary").glob("*.json")}
+    assert left == {names[0], names[2]}
 
 
 def test_the_kernel_imports_the_copy_of_the_project_that_runs_it(tmp_path):
