@@ -49,8 +49,7 @@ class _Client(PapermillNotebookClient):
             return super().execute(**kwargs)
         finally:
             if self.km is not None:  # interrupted while the kernel was starting
-                for task in asyncio.all_tasks(ensure_event_loop()):
-                    task.cancel()
+                _cancel_tasks()
                 self._cleanup_kernel()
 
     def execute_cell(self, cell, cell_index, **kwargs):
@@ -58,6 +57,9 @@ class _Client(PapermillNotebookClient):
             return super().execute_cell(cell, cell_index, **kwargs)
         except DeadKernelError:
             raise PartError(f"cell {self.code_cells_executed}: the kernel died") from None
+        except KeyboardInterrupt:
+            _cancel_tasks()  # the cell's would complain that its kernel is ended
+            raise
 
     def process_message(self, msg, cell, cell_index):
         content = msg["content"]
@@ -67,6 +69,13 @@ class _Client(PapermillNotebookClient):
         if text.strip():
             self._listener(cell_index, text.strip().splitlines()[-1])
         return super().process_message(msg, cell, cell_index)
+
+
+def _cancel_tasks():
+    """Give up what the client waits for, and do not hear how it ends (asyncio prints it, else)."""
+    for task in asyncio.all_tasks(ensure_event_loop()):
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        task.cancel()
 
 
 class _Engine(NBClientEngine):

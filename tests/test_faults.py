@@ -111,7 +111,8 @@ def test_a_limit_on_files_leaves_the_earlier_results(tmp_path):
 
 
 def test_a_second_run_into_the_same_folder_is_refused(tmp_path):
-    process, mark = soak.start(command(tmp_path))
+    endless = [*command(tmp_path), "-p", "num_epochs", "[9999]"]
+    process, mark = soak.start(endless)
     try:
         wait_until(lambda: (tmp_path / ".running.json").exists(), process)
         done = subprocess.run(command(tmp_path), capture_output=True, text=True, cwd=files.PROJECT)
