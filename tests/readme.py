@@ -112,7 +112,7 @@ def soak_line():
         f"them signals to\nthe command, its kernel or a worker, and looked after each: "
         f"{soak['rows_lost']} rows lost, {soak['torn_files']} torn files,\n"
         f"{soak['mixed_sets']} mixed sets of files, {soak['orphans']} orphan processes, "
-        f"{soak['temporary_files']} temporary files left in the output folder."
+        f"{soak['temporary_files']} temporary files left behind."
     )
 
 
