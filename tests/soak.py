@@ -250,9 +250,12 @@ class Lane:
         print(f"{self.name}: {rounds} rounds", file=sys.stderr, flush=True)
         return rounds
 
+    def _start(self, log):
+        return start(self.command(), log, TMPDIR=str(self._temporary))
+
     def _round(self, kind):
         with tempfile.TemporaryFile("w+") as log:
-            process, mark = start(self.command(), log, TMPDIR=str(self._temporary))
+            process, mark = self._start(log)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(self._rng.uniform(0, self._seconds))
             was_hit = hit(process, mark, kind)
@@ -302,7 +305,7 @@ class Lane:
 
     def _finish(self, known=False):
         with tempfile.TemporaryFile("w+") as log:
-            process, mark = start(self.command(), log, TMPDIR=str(self._temporary))
+            process, mark = self._start(log)
             status = process.wait(600)
             log.seek(0)
             said = log.read()
