@@ -1,11 +1,11 @@
-"""Start the command line (`helpers.command_line`) so that Ctrl-C never ends in a traceback."""
+"""Start the command line so that Ctrl-C never ends in a traceback."""
 
 import signal
 import sys
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # while the imports take seconds, simply end
 
-from helpers.command_line import interrupt, main  # noqa: E402
+from helpers.batch.command_line import interrupt, main  # noqa: E402
 
 
 def _report(unraisable):

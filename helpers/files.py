@@ -2,7 +2,7 @@
 
 Every file is written beside its final place, flushed to disk and renamed: whoever reads finds
 the old content or the new one, never a torn one. The functions know nothing of networks.
-Left out: locks and the replacing of a part's whole set of files (`helpers.batch`).
+Left out: locks and the replacing of a part's whole set of files (`helpers.batch.output`).
 """
 
 import hashlib

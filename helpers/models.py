@@ -2,7 +2,7 @@
 
 The JSON card holds the hash of the weights, so that two files of different runs are never taken
 for one network. Nothing is pickled, and a pickle is never opened. Left out: choosing the network
-(`helpers.grid_search`) and running it (`helpers.network`).
+(`helpers.grid.search`) and running it (`helpers.network`).
 """
 
 import hashlib

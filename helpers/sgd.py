@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from helpers import network
 from helpers.network import Passes
-from helpers.settings import Settings, setting
+from helpers.notebook.settings import Settings, setting
 
 AVERAGE_EVERY = 100
 """Steps between two iterates that enter the running average; a shorter epoch gives its last."""

@@ -21,7 +21,7 @@ hypothesis.settings.load_profile("project")
 @pytest.fixture(scope="session")
 def record_notebook(tmp_path_factory):
     """Give a function that turns sources of code cells into an executed notebook."""
-    from helpers.notebooks import execute  # late: papermill takes seconds to import
+    from helpers.batch.execution import execute  # late: papermill takes seconds to import
 
     def record(*sources):
         folder = tmp_path_factory.mktemp("record")

@@ -1,6 +1,6 @@
 """nbval with recorded figures: a pytest plugin, loaded by the options in pyproject.toml.
 
-Figures shown by `helpers.records.record` are compared as numbers, with the tolerance that was
+Values shown by `notebook.records.record` are compared as numbers, with the tolerance that was
 recorded; lines shown by `varies` or `live` may say anything, but must be there; all else is
 compared by nbval. Three things that nbval lets pass fail here: stderr, a cell that was never run
 and outputs (pictures among them) that are missing, added or in another place.
@@ -13,7 +13,7 @@ import math
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-from helpers.records import RECORD, VARIES, Record
+from helpers.notebook.records import RECORD, VARIES, Record
 
 
 class RecordedFile(IPyNbFile):

@@ -23,8 +23,9 @@ import scipy.linalg  # noqa: F401  (loads SciPy's OpenBLAS, for threadpool_info 
 from numpy._core import _multiarray_umath as simd
 from threadpoolctl import threadpool_info
 
-from helpers import data, files, grid_search, sgd
-from helpers.parts import PartC
+from helpers import data, files, sgd
+from helpers.grid import search as grid_search
+from helpers.notebook.parts import PartC
 from helpers.sgd import Recipe
 
 RESULT = Path(__file__).with_name("spread.json")

@@ -1,0 +1,1 @@
+"""Runs without a person: the command line, papermill, lock and publishing."""

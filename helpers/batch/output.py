@@ -1,0 +1,146 @@
+"""Batch runs that lose nothing: a lock, a staging folder, and results that change places at once.
+
+A part writes into a staging folder inside the output folder. When it has succeeded, a list of its
+files is committed to disk and then each is renamed into place; a run that dies between two
+renames is completed by the next one. Left out: what a part is (`helpers.batch.command_line`).
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from helpers.files import PROJECT, grid_folder, write_json
+
+LOCK, OWNER = ".lock", ".running.json"
+COMMITTED = ".committed.json"
+STAGING = ".staging."
+NEEDED = 50_000_000
+"""Bytes that must be free before a run begins: more than a full run writes."""
+
+
+class OutputError(RuntimeError):
+    """The output folder cannot be used; the message says why."""
+
+
+@contextmanager
+def output_lock(folder):
+    """Hold an output folder for this process, and first complete what a dead run left.
+
+    The operating system releases the lock when its process ends, however it ends.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if needed.
+
+    Raises
+    ------
+    OutputError
+        If it is no folder, cannot be written, or another run holds it (which is named).
+    """
+    try:
+        _check_space(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        hold = FileLock(folder / LOCK).acquire(timeout=0)
+    except Timeout:
+        raise OutputError(f"{folder}: in use by {_owner(folder)}; wait, or use --output") from None
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{folder}: cannot be written ({reason}); use --output") from None
+    with hold:
+        try:
+            recover(folder)
+            write_json(
+                folder / OWNER, {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+            )
+            yield
+        finally:
+            recover(folder)
+            (folder / OWNER).unlink(missing_ok=True)
+
+
+@contextmanager
+def staging(folder):
+    """Collect files that replace those in `folder` together when the block succeeds.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Yields
+    ------
+    Path
+        An empty folder inside `folder`; removed if the block raises. Its name is new each time,
+        so that a dead run's kernel, in the second that it outlives it, writes nowhere else.
+    """
+    stage = folder / f"{STAGING}{secrets.token_hex(4)}"
+    stage.mkdir()
+    try:
+        yield stage
+        names = sorted(path.name for path in stage.iterdir())
+        write_json(stage / COMMITTED, names)
+    finally:
+        recover(folder)
+
+
+def recover(folder):
+    """Complete a replacement that had been committed; drop one that had not.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+    for stage in folder.glob(f"{STAGING}*"):
+        if (stage / COMMITTED).exists():
+            for name in json.loads((stage / COMMITTED).read_text("utf-8")):
+                if (stage / name).exists():
+                    os.replace(stage / name, folder / name)
+        (stage / COMMITTED).unlink(missing_ok=True)
+        shutil.rmtree(stage, ignore_errors=True)
+    for leftover in [*folder.glob(".*.part"), *grid_folder(folder).glob(".*.part")]:
+        leftover.unlink(missing_ok=True)
+
+
+def as_parameter(folder):
+    """Write an output folder as a notebook parameter.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    str
+        Relative if it lies inside the project, so that no recorded notebook names a machine's
+        folders.
+    """
+    resolved = Path(folder).resolve()
+    inside = resolved.is_relative_to(PROJECT)
+    return (resolved.relative_to(PROJECT) if inside else resolved).as_posix()
+
+
+def _check_space(folder):
+    """Refuse a full disk before anything is made on it."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    if free < NEEDED:
+        raise OSError(0, f"{free / 1e6:.0f} MB free, {NEEDED / 1e6:.0f} MB needed")
+
+
+def _owner(folder):
+    try:
+        owner = json.loads((folder / OWNER).read_text("utf-8"))
+        return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+    except (OSError, ValueError, KeyError):
+        return "another run"
+
+
+def _now():
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

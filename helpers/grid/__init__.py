@@ -1,0 +1,1 @@
+"""Many networks on shared minibatches: units, the fast step, the search, the table."""

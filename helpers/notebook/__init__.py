@@ -1,0 +1,1 @@
+"""What makes a notebook an experiment: parameters, recorded values, shown source."""

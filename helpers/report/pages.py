@@ -1,0 +1,158 @@
+"""Markdown, formulas and executed notebooks as HTML that needs no network.
+
+Formulas become MathML, which browsers draw themselves, so no script is loaded to typeset them.
+Left out: the look of the pages (report.css) and what the report says (`helpers.report.results`).
+"""
+
+import html
+from functools import cache
+from xml.etree import ElementTree
+
+import nbformat
+from latex2mathml.converter import convert_to_element
+from nbconvert.exporters import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+NO_ALT = "A picture without a description"
+ENVIRONMENTS = {"equation": "", "equation*": "", "aligned": "align*", "align": "align*"}
+"""LaTeX environments that latex2mathml numbers, or does not know, and what stands in for them."""
+
+
+def mathml(latex, block=False):
+    """Turn a formula into MathML.
+
+    Parameters
+    ----------
+    latex : str
+        Without dollar signs.
+    block : bool
+        Whether it stands on a line of its own.
+
+    Returns
+    -------
+    str
+        HTML. A formula that cannot be converted is shown as its source.
+    """
+    for name, stand_in in ENVIRONMENTS.items():
+        for edge in "begin", "end":
+            new = rf"\{edge}{{{stand_in}}}" if stand_in else ""
+            latex = latex.replace(rf"\{edge}{{{name}}}", new)
+    try:
+        tree = convert_to_element(latex.strip(), display="block" if block else "inline")
+    except Exception:  # the converter documents no set of errors; any of them means the same here
+        return f'<code class="formula">{html.escape(latex.strip())}</code>'
+    for element in tree.iter():
+        _mend(element)
+    tree.attrib = {"display": tree.get("display"), "alttext": latex.strip()}
+    found = ElementTree.tostring(tree, encoding="unicode")
+    return f'<span class="formula">{found}</span>' if block else found
+
+
+def _mend(element):
+    """Make a character of each reference, which would be escaped again, and space out functions."""
+    element.text = text = html.unescape(element.text or "") or None
+    if text and text.isalpha() and len(text) > 1 and element.tag in ("mi", "mo"):
+        element.tag = "mo"
+        element.attrib |= {"lspace": "0.1em", "rspace": "0.17em"}
+
+
+def markdown(text):
+    """Turn Markdown with formulas into HTML.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        Raw HTML in `text` is escaped.
+    """
+    return _render(text, escape=True)
+
+
+def one_line(text):
+    """Turn a paragraph of Markdown into HTML without the paragraph around it.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+    """
+    return markdown(text).strip().removeprefix("<p>").removesuffix("</p>")
+
+
+def notebook_body(notebook):
+    """Turn an executed notebook into the body of a page.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+
+    Returns
+    -------
+    str
+        HTML in which every picture has a text alternative and code cells have the anchors
+        ``cell-id=...``.
+    """
+    notebook = nbformat.from_dict(notebook)
+    for output in pictures_of(notebook):
+        output.metadata.setdefault("image/png", {}).setdefault("alt", NO_ALT)
+    body, _ = _exporter().from_notebook_node(notebook)
+    return body
+
+
+def pictures_of(notebook):
+    """List the outputs of a notebook that are pictures.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+
+    Returns
+    -------
+    list of nbformat.NotebookNode
+    """
+    return [
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+
+
+class _Renderer(IPythonRenderer):
+    """nbconvert's renderer of Markdown, with MathML in the place of MathJax."""
+
+    def block_math(self, body):
+        return mathml(body, block=True)
+
+    def inline_math(self, body):
+        return mathml(body)
+
+    def latex_environment(self, name, body):
+        return mathml(rf"\begin{{{name}}}{body}\end{{{name}}}", block=True)
+
+
+class _Exporter(HTMLExporter):
+    """A notebook as a piece of HTML: no page around it, no styles, no scripts."""
+
+    template_name = "basic"
+    exclude_input_prompt = True
+    exclude_output_prompt = True
+
+    def markdown2html(self, source):
+        return _render(source, escape=False)
+
+
+@cache
+def _exporter():
+    return _Exporter()
+
+
+def _render(text, escape):
+    renderer = _Renderer(escape=escape, exclude_anchor_links=True)
+    return MarkdownWithMath(renderer=renderer).render(text)

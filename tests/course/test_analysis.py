@@ -1,0 +1,115 @@
+"""The numbers behind the pictures, against counts by hand, brute force and scikit-learn."""
+
+import ast
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix
+
+from helpers import analysis, network, sgd
+from helpers.notebook.sources import source_of
+
+LABELS = np.array([0, 1, 2, 0, 1])
+PROBABILITIES = np.array(
+    [
+        [0.95, 0.03, 0.02],  # right
+        [0.20, 0.45, 0.35],  # right
+        [0.55, 0.15, 0.30],  # wrong
+        [0.05, 0.92, 0.03],  # wrong
+        [0.58, 0.40, 0.02],  # wrong
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=50))
+def test_confusions_as_scikit_learn_counts_them(pairs):
+    labels, predicted = np.array(pairs).T
+    expected = confusion_matrix(labels, predicted, labels=range(10))
+    np.testing.assert_array_equal(analysis.confusion_counts(labels, predicted), expected)
+
+
+def test_mistakes_surest_first():
+    found = [list(analysis.confident_mistakes(LABELS, PROBABILITIES, n)) for n in (0, 2, 9)]
+    assert found == [[], [3, 4], [3, 4, 2]]
+
+
+def test_calibration_by_hand():
+    # 0.4 to 0.6: confidences .45, .55, .58, one right of three; 0.8 to 1: .95, .92, one of two.
+    found = analysis.calibration(LABELS, PROBABILITIES, num_bins=5)
+    assert list(found.counts) == [0, 0, 3, 0, 2]
+    nan = np.nan
+    np.testing.assert_allclose(found.confidence, [nan, nan, 1.58 / 3, nan, 0.935])
+    np.testing.assert_allclose(found.accuracy, [nan, nan, 1 / 3, nan, 0.5])
+    # (|1 - 1.58| + |1 - 1.87|) / 5
+    assert found.error == pytest.approx(1.45 / 5)
+    assert found.bias == pytest.approx(1.45 / 5)
+
+
+def test_certainty_falls_into_the_last_bin():
+    found = analysis.calibration(np.array([0, 1]), np.eye(2))
+    assert list(found.counts) == [0] * 9 + [2]
+    assert (found.error, found.bias) == (0, 0)
+
+
+def test_probabilities_are_those_of_the_network():
+    layer_sizes = (6, 5, 4)
+    weights = network.init_weights(layer_sizes, 0)
+    images = np.random.default_rng(0).normal(size=(7, 6))
+    found = analysis.probabilities(weights, layer_sizes, images)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    labels = np.arange(7) % 4
+    expected = network.cross_entropy(weights, layer_sizes, images, labels)
+    assert -np.log(found[np.arange(7), labels]).mean() == pytest.approx(expected, rel=1e-12)
+
+
+def test_dead_units_are_counted_across_chunks(monkeypatch):
+    monkeypatch.setattr(analysis, "CHUNK", 4)
+    layer_sizes = (1, 3, 2, 2)
+    # First layer: active always, for positive x, never. Second: never, always.
+    W = [np.array([[0.0], [1], [0]]), np.zeros((2, 3)), np.ones((2, 2))]
+    b = [np.array([1.0, 0, -1]), np.array([-1.0, 1]), np.zeros(2)]
+    images = np.array([[-2.0], [-1], [0], [1], [2], [3], [4], [5], [6], [7]])
+    first, second = analysis.activity(network.pack(W, b), layer_sizes, images)
+    assert list(first) == [1, 0.7, 0]  # at x = 0 the second unit is 0, not active
+    assert list(second) == [0, 1]
+
+
+def test_no_hidden_layer_has_no_units():
+    weights = network.init_weights((4, 3), 0)
+    assert analysis.activity(weights, (4, 3), np.zeros((5, 4))) == []
+
+
+def test_units_by_length():
+    matrix = np.array([[1.0, 0], [3, 4], [0, 2]])
+    assert list(analysis.order_by_norm(matrix)) == [1, 2, 0]
+
+
+def test_most_exciting_images_by_brute_force():
+    rng = np.random.default_rng(1)
+    matrix, biases, images = rng.normal(size=(4, 6)), rng.normal(size=4), rng.normal(size=(20, 6))
+    found = analysis.most_exciting(matrix, biases, images, 3)
+    for w, b, best in zip(matrix, biases, found, strict=True):
+        ranked = sorted(range(20), key=lambda i: -(w @ images[i] + b))
+        assert list(best) == ranked[:3]
+
+
+@pytest.mark.parametrize(
+    "item", [network.unpack, network.Passes.backward, sgd.SGD.run_epoch, sgd.History.line]
+)
+def test_shown_source_is_the_code_without_its_docstring(item):
+    text = source_of(item)
+    [shown] = ast.parse(text).body
+    assert ast.get_docstring(shown) is None
+    assert shown.name == item.__name__
+    assert '"""' not in text
+    assert item.__doc__.strip().splitlines()[0] not in text
+
+
+def undocumented(x):
+    return x + 1
+
+
+def test_source_without_a_docstring_is_shown_whole():
+    assert source_of(undocumented) == "def undocumented(x):\n    return x + 1"

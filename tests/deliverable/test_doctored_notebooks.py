@@ -1,0 +1,261 @@
+"""A recorded notebook passes as it is; changed by hand, it fails and says why."""
+
+import copy
+
+import nbformat
+import pytest
+
+from helpers.notebook.records import RECORD, VARIES, Record
+
+SETUP = """
+import sys
+from IPython.display import display
+from helpers.notebook.records import live, record, varies"""
+FIGURES = """
+record("accuracy", 0.87125, abs=0.008)
+record("relative error", 3.1e-7, at_most=1e-5)"""
+TABLE = """
+record("number of weights", 59_210)
+varies("took 3 s")
+print("rate   accuracy")
+print("0.01     87.1 %")"""
+PICTURE = """
+line = live()
+line.update("epoch 10 of 10")
+display({"image/png": "iVBORw0KGgo=", "text/plain": "a curve"}, raw=True)"""
+QUIET = "answer = 42"
+NOTE = """print("note", file=sys.stderr if False else sys.stdout)"""
+
+CHANGES = {}
+
+
+def change_of(source, *words):
+    """Register a change of a recorded cell, and what its failure must say (nothing: it passes)."""
+
+    def register(change):
+        CHANGES[change.__name__] = source, change, words
+        return change
+
+    return register
+
+
+def alter(output, **changes):
+    """Change a figure and, as a careful forger would, its readable line as well."""
+    payload = output.data[RECORD]
+    payload.update(changes)
+    valid = object.__new__(Record)
+    for key, value in payload.items():
+        object.__setattr__(valid, key, value)
+    output.data["text/plain"] = str(valid)
+
+
+@change_of(FIGURES)
+def nothing(cell):
+    pass
+
+
+@change_of(FIGURES)
+def figure_inside_tolerance(cell):
+    alter(cell.outputs[0], value=0.8792)
+
+
+@change_of(FIGURES)
+def figure_below_its_bound(cell):
+    alter(cell.outputs[1], value=9e-6)
+
+
+@change_of(FIGURES)
+def computed_limit_differs_in_its_last_bit(cell):
+    alter(cell.outputs[1], limit=1.0000000000000002e-5)
+
+
+@change_of(TABLE)
+def varying_line_differs(cell):
+    cell.outputs[1].data["text/plain"] = "took 8 s"
+
+
+@change_of(PICTURE)
+def live_line_was_interrupted(cell):
+    cell.outputs[0].data["text/plain"] = "epoch 3 of 10"
+
+
+@change_of(
+    FIGURES,
+    "accuracy",
+    "recorded 0.8793",
+    "came out 0.87125",
+    "allowed ± 0.008",
+    "differ by 0.00805",
+)
+def figure_outside_tolerance(cell):
+    alter(cell.outputs[0], value=0.8793)
+
+
+@change_of(FIGURES, "accuracy", "recorded with ± 0.8", "the code allows ± 0.008")
+def tolerance_widened(cell):
+    alter(cell.outputs[0], limit=0.8)
+
+
+@change_of(FIGURES, "relative error", "recorded with at most 1", "the code allows at most 1e-05")
+def bound_widened(cell):
+    alter(cell.outputs[1], limit=1)
+
+
+@change_of(FIGURES, "accuracy", "recorded with ± 0.008 relative", "the code allows ± 0.008")
+def kind_of_bound_changed(cell):
+    alter(cell.outputs[0], bound="rel")
+
+
+@change_of(FIGURES, "outside its own bound")
+def recorded_value_outside_its_bound(cell):
+    alter(cell.outputs[1], value=2e-5)
+
+
+@change_of(FIGURES, "only finite figures")
+def recorded_value_not_finite(cell):
+    alter(cell.outputs[0], value=float("nan"))
+
+
+@change_of(TABLE, "number of weights", "recorded 59211", "came out 59210", "allowed exact")
+def count_changed(cell):
+    alter(cell.outputs[0], value=59_211)
+
+
+@change_of(FIGURES, "recorded validation accuracy = 0.87125", "came out accuracy = 0.87125")
+def figure_renamed(cell):
+    alter(cell.outputs[0], name="validation accuracy")
+
+
+@change_of(FIGURES, "recorded: figure\n", "came out: figure, figure")
+def figure_dropped(cell):
+    del cell.outputs[1]
+
+
+@change_of(FIGURES, "recorded accuracy", "came out relative error", "recorded relative error")
+def order_swapped(cell):
+    cell.outputs.reverse()
+
+
+@change_of(FIGURES, "its line says 'accuracy = 0.99", "its data accuracy = 0.87125")
+def line_says_something_else(cell):
+    cell.outputs[0].data["text/plain"] = "accuracy = 0.99   (± 0.008)"
+
+
+@change_of(FIGURES, "recorded: line that varies, figure", "came out: figure, figure")
+def figure_declared_to_vary(cell):
+    data = cell.outputs[0].data
+    del data[RECORD]
+    data[VARIES] = {}
+
+
+@change_of(
+    TABLE,
+    "recorded: stdout, figure, line that varies",
+    "came out: figure, line that varies, stdout",
+)
+def varying_line_moved(cell):
+    cell.outputs.insert(0, cell.outputs.pop())
+
+
+@change_of(TABLE, "recorded: figure, stdout", "came out: figure, line that varies, stdout")
+def varying_line_dropped(cell):
+    del cell.outputs[1]
+
+
+@change_of(TABLE, "mismatch 'stdout'", "0.01     87.1 %", "0.01     97.1 %")
+def table_text_changed(cell):
+    out = cell.outputs[2]
+    out.text = out.text.replace("87.1", "97.1")
+
+
+@change_of(PICTURE, "came out: line that varies, image/png with text/plain")
+def picture_dropped(cell):
+    del cell.outputs[1]
+
+
+@change_of(NOTE, "stderr, which is not allowed, was recorded: a warning")
+def stderr_recorded(cell):
+    warning = nbformat.v4.new_output("stream", name="stderr", text="a warning\n")
+    cell.outputs.append(warning)
+
+
+@change_of(NOTE, "stderr, which is not allowed, came out: note")
+def stderr_comes_out(cell):
+    cell.source = cell.source.replace("if False", "if True")
+
+
+@change_of(NOTE, "stderr, which is not allowed, was recorded: note", "came out: note")
+def stderr_recorded_and_comes_out(cell):
+    stderr_comes_out(cell)
+    cell.outputs[0].name = "stderr"
+
+
+@change_of(FIGURES, "recorded: nothing", "came out: figure, figure")
+def outputs_cleared(cell):
+    cell.outputs = []
+
+
+@change_of(FIGURES, "holds no run of this cell")
+def outputs_and_counts_cleared(cell):
+    cell.outputs, cell.execution_count = [], None
+
+
+@change_of(QUIET, "holds no run of this cell")
+def count_of_a_quiet_cell_cleared(cell):
+    cell.execution_count = None
+
+
+@pytest.fixture(scope="module")
+def recorded(record_notebook):
+    """Give the recorded notebook, and its cells by their source."""
+    notebook = record_notebook(SETUP, FIGURES, TABLE, PICTURE, QUIET, NOTE)
+    return notebook, {cell.source: cell for cell in notebook.cells}
+
+
+@pytest.fixture(scope="module")
+def results(recorded, check_notebooks, tmp_path_factory):
+    """Give what pytest says of the notebook as recorded, and of one of all changed cells."""
+    notebook, cells = recorded
+    doctored = copy.deepcopy(notebook)
+    del doctored.cells[1:]
+    for name, (source, change, _) in CHANGES.items():
+        cell = copy.deepcopy(cells[source])
+        cell.id = name
+        change(cell)
+        doctored.cells.append(cell)
+    folder = tmp_path_factory.mktemp("doctored")
+    nbformat.write(notebook, folder / "recorded.ipynb")
+    nbformat.write(doctored, folder / "doctored.ipynb")
+    return check_notebooks(folder)
+
+
+@pytest.fixture(scope="module")
+def failures(results):
+    """Give the failure of each changed cell; they share a notebook to start one kernel only."""
+    setup, *found = results["doctored.ipynb"]
+    assert setup == ""
+    return dict(zip(CHANGES, found, strict=True))
+
+
+def test_recorded_notebook_passes(results):
+    assert results["recorded.ipynb"] == [""] * 6
+
+
+@pytest.mark.parametrize("name", [name for name, (*_, words) in CHANGES.items() if not words])
+def test_honest_cell_passes(failures, name):
+    assert failures[name] == ""
+
+
+@pytest.mark.parametrize("name", [name for name, (*_, words) in CHANGES.items() if words])
+def test_doctored_cell_fails_and_says_why(failures, name):
+    *_, words = CHANGES[name]
+    assert [word for word in words if word not in failures[name]] == [], failures[name]
+
+
+def test_without_the_plugin_nbval_compares_literally(recorded, check_notebooks, tmp_path):
+    moved = copy.deepcopy(recorded[0])
+    figure_inside_tolerance(moved.cells[1])
+    nbformat.write(moved, tmp_path / "moved.ipynb")
+    setup, figures, *_ = check_notebooks(tmp_path, "-p", "no:nbval_records")["moved.ipynb"]
+    assert setup == ""
+    assert "0.8792" in figures and "0.87125" in figures

@@ -1,0 +1,108 @@
+"""Classic faults, planted in copies of helpers, turn a small recorded notebook red.
+
+The notebook is small enough to be exact: double precision and few steps. Such figures move by
+about 1e-15 between machines (tests/benchmarks/spread.json, "double precision"), so a tolerance
+of 1e-9 is wide for honest runs, and a fault in the mathematics stands far outside it.
+"""
+
+import copy
+import shutil
+
+import nbformat
+import pytest
+
+from helpers.files import PROJECT
+
+USE_COPY = """
+import sys
+sys.path.insert(0, "{}")
+for name in [name for name in sys.modules if name.split(".")[0] == "helpers"]:
+    del sys.modules[name]"""
+TRAINING = """
+import numpy as np
+from helpers.data import Images
+from helpers.notebook.records import record
+from helpers.sgd import Recipe, train
+
+rng = np.random.default_rng(0)
+images = rng.uniform(-0.5, 0.5, (3_000, 784))
+data = Images(images, (images @ rng.normal(size=(784, 10))).argmax(axis=1))
+recipe = Recipe((784, 16, 16, 10), num_epochs=3, batch_size=300, learning_rate=0.1, alpha=0.01)
+trained = train(recipe, data.first(2_000), Images(*(part[2_000:] for part in data)), dtype=float)
+record("start loss", trained.history.validation_cross_entropy[0], rel=1e-9)
+record("cross-entropy", trained.history.validation_cross_entropy[-1], rel=1e-9)"""
+
+NO_FAULT = "a changed comment"
+FAULTS = {
+    NO_FAULT: ("sgd.py", "A step is w <-", "One step is w <-"),
+    "ReLU passes the gradient where z is 0": (
+        "network.py",
+        "np.sign(h, out=active)",
+        "np.greater_equal(h, 0, out=active)",
+    ),
+    "no shuffling": (
+        "sgd.py",
+        "rng.permutation(len(self._images))",
+        "np.arange(len(self._images))",
+    ),
+    "the same order in every epoch": (
+        "sgd.py",
+        "default_rng([self.recipe.shuffle_seed, self.epoch])",
+        "default_rng([self.recipe.shuffle_seed, 0])",
+    ),
+    "the short last batch is lost": (
+        "sgd.py",
+        "range(0, len(order), size)",
+        "range(0, len(order) - size + 1, size)",
+    ),
+    "the short last batch is divided by the full size": (
+        "sgd.py",
+        "scales[len(index)]",
+        "scales[size]",
+    ),
+    "no L2": ("sgd.py", "1 - rates * [r.alpha for", "1 - 0 * rates * [r.alpha for"),
+    "L2 twice as strong": ("sgd.py", "1 - rates * [r.alpha for", "1 - 2 * rates * [r.alpha for"),
+    "L2 on the biases, too": ("sgd.py", "layer[..., :-1] = shrink", "layer[...] = shrink"),
+}
+
+
+def plant(fault, folder):
+    """Copy the helpers package into a folder and break the copy."""
+    file, sound, broken = FAULTS[fault]
+    shutil.copytree(
+        PROJECT / "helpers", folder / "helpers", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    source = (folder / "helpers" / file).read_text("utf-8")
+    assert source.count(sound) == 1
+    (folder / "helpers" / file).write_text(source.replace(sound, broken), "utf-8")
+
+
+@pytest.fixture(scope="module")
+def failures(record_notebook, check_notebooks, tmp_path_factory):
+    """Give, for each fault, what pytest says of the cell recorded with the true code.
+
+    One notebook trains once for each fault, every time with another copy of helpers.
+    """
+    notebook = record_notebook(TRAINING)
+    [training] = notebook.cells
+    folder = tmp_path_factory.mktemp("faults")
+    notebook.cells = []
+    for number, fault in enumerate(FAULTS):
+        plant(fault, folder / f"copy_{number}")
+        use_copy = nbformat.v4.new_code_cell(USE_COPY.format(f"copy_{number}"), execution_count=1)
+        training = copy.copy(training)
+        training.id = f"training-{number}"
+        notebook.cells += [use_copy, training]
+    nbformat.write(notebook, folder / "notebook.ipynb")
+    found = check_notebooks(folder)["notebook.ipynb"]
+    assert set(found[::2]) == {""}
+    return dict(zip(FAULTS, found[1::2], strict=True))
+
+
+def test_sound_copy_passes(failures):
+    assert failures[NO_FAULT] == ""
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != NO_FAULT])
+def test_fault_turns_the_notebook_red(failures, fault):
+    assert "cross-entropy: recorded" in failures[fault], failures[fault]

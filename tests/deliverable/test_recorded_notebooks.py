@@ -1,0 +1,168 @@
+"""Every committed notebook holds one complete, clean run, and nothing of the machine it ran on."""
+
+import json
+import re
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from helpers.files import NOTEBOOKS, OUTPUTS, PROJECT
+from helpers.notebook.parts import PARTS
+from helpers.notebook.records import RECORD, read_records
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<])/(?:[\w.-]+/)+[\w.-]+|\b[A-Za-z]:\\\w")
+ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
+NBVAL_MARKER = re.compile(r"NBVAL_|PYTEST_VALIDATE")
+NBVAL_TAG = re.compile(r"nbval-|raises-exception")
+RECORDED = [*sorted(NOTEBOOKS.glob("*.ipynb")), *sorted(OUTPUTS.glob("*.ipynb"))]
+MEASURED = "cross-entropy", "accuracy"
+SPREAD = json.loads((PROJECT / "tests/benchmarks/spread.json").read_text("utf-8"))
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def outputs(notebook):
+    return [output for cell in code_cells(notebook) for output in cell.outputs]
+
+
+def text_of(output):
+    """Join all that an output says, pictures left out, what they are called included."""
+    data = {kind: what for kind, what in output.get("data", {}).items() if "image" not in kind}
+    parts = output.get("text", ""), *data.values(), output.get("metadata")
+    return "\n".join(map(str, parts))
+
+
+def is_complete(notebook):
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    return counts == list(range(1, len(counts) + 1)) and counts != []
+
+
+def pictures_are_sized(notebook):
+    pictures = [out for out in outputs(notebook) if "image/png" in out.get("data", {})]
+    about = [out.metadata.get("image/png", {}) for out in pictures]
+    return all(each.get("width", 0) > 0 and each.get("alt") for each in about)
+
+
+def figures_are_sound(notebook):
+    try:
+        found = read_records(notebook)
+    except (TypeError, ValueError):
+        return False
+    lines = [out.data["text/plain"] for out in outputs(notebook) if RECORD in out.get("data", {})]
+    return bool(found) and lines == [str(each) for each in found.values()]
+
+
+CHECKS = {
+    "one complete run from top to bottom": is_complete,
+    "no error": lambda nb: all(out.output_type != "error" for out in outputs(nb)),
+    "no stderr": lambda nb: all(out.get("name") != "stderr" for out in outputs(nb)),
+    "no widget": lambda nb: (
+        "widgets" not in nb.metadata and all(WIDGET not in o.get("data", {}) for o in outputs(nb))
+    ),
+    "no absolute path": lambda nb: not any(ABSOLUTE_PATH.search(text_of(o)) for o in outputs(nb)),
+    "no memory address": lambda nb: not any(ADDRESS.search(text_of(o)) for o in outputs(nb)),
+    "no metadata of a run": lambda nb: (
+        set(nb.metadata) <= {"kernelspec", "language_info"}
+        and all(set(cell.metadata) <= {"tags"} for cell in nb.cells)
+    ),
+    "kernel python3": lambda nb: nb.metadata.get("kernelspec", {}).get("name") == "python3",
+    "pictures have a size and a description": pictures_are_sized,
+    "figures are sound": figures_are_sound,
+    "nothing hidden from nbval": lambda nb: (
+        not any(
+            NBVAL_MARKER.search(cell.source)
+            or any(NBVAL_TAG.match(tag) for tag in cell.metadata.get("tags", []))
+            for cell in nb.cells
+        )
+    ),
+}
+
+
+def broken_checks(notebook):
+    """Name the checks that a notebook does not pass."""
+    return [name for name, passes in CHECKS.items() if not passes(notebook)]
+
+
+def test_no_notebook_is_missing():
+    names = {f"part_{part}.ipynb" for part in PARTS}
+    assert {path.name for path in NOTEBOOKS.glob("*.ipynb")} == names
+    recorded = {path.name for path in OUTPUTS.glob("*.ipynb")}
+    assert recorded in (set(), names), "a batch run is recorded whole or not at all"
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_recorded_notebook_is_clean(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert broken_checks(notebook) == []
+    assert str(PROJECT) not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", [path for path in RECORDED if path.stem == "part_a"])
+def test_tolerances_of_part_a_are_measured(path):
+    found = read_records(nbformat.read(path, as_version=4))
+    for name in (f"{split} {what}" for split in ("validation", "test") for what in MEASURED):
+        spread = SPREAD["machines"]["figures"][f"part A: {name}"]["spread"]
+        assert found[name].bound == "abs"
+        assert 2 * spread <= found[name].limit <= 8 * spread, (name, spread)
+
+
+def sound_notebook():
+    """Make a small notebook that passes every check."""
+    payload = {"name": "x", "value": 1, "bound": "exactly", "limit": 0}
+    figure = new_output("display_data", {"text/plain": "x = 1   (exact)", RECORD: payload})
+    about = {"image/png": {"alt": "a curve", "width": 600}}
+    picture = new_output("display_data", {"image/png": "iVBORw0KGgo="}, metadata=about)
+    line = new_output("stream", text="outputs/quick/a.csv, 1/2, https://example.org/a/b, </td>\n")
+    cell = new_code_cell("1", execution_count=1, outputs=[figure, picture, line])
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    return new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+
+
+def say(text, name="stdout"):
+    return lambda nb: nb.cells[0].outputs.append(new_output("stream", name=name, text=text))
+
+
+def show(data):
+    return lambda nb: nb.cells[0].outputs.append(new_output("display_data", data))
+
+
+FLAWS = [
+    ("one complete run from top to bottom", lambda nb: nb.cells[0].update(execution_count=2)),
+    ("one complete run from top to bottom", lambda nb: nb.cells[0].update(execution_count=None)),
+    ("one complete run from top to bottom", lambda nb: nb.cells.append(new_code_cell("2"))),
+    ("no error", lambda nb: nb.cells[0].outputs.append(new_output("error"))),
+    ("no stderr", say("a warning", name="stderr")),
+    ("no widget", lambda nb: nb.metadata.update(widgets={})),
+    ("no widget", show({WIDGET: {}})),
+    ("no absolute path", say("written to /home/somebody/file.csv")),
+    ("no absolute path", say("'/Users/somebody/file'")),
+    ("no absolute path", say(r"C:\Users\somebody")),
+    ("no memory address", show({"text/plain": "<Axes at 0x7f1315f65fd0>"})),
+    ("no metadata of a run", lambda nb: nb.metadata.update(papermill={"duration": 1})),
+    ("no metadata of a run", lambda nb: nb.cells[0].metadata.update(execution={"x": "12:00"})),
+    ("kernel python3", lambda nb: nb.metadata.kernelspec.update(name="my-environment")),
+    ("kernel python3", lambda nb: nb.metadata.pop("kernelspec")),
+    ("pictures have a size and a description", show({"image/png": "iVBORw0KGgo="})),
+    ("figures are sound", lambda nb: nb.cells[0].outputs.insert(0, nb.cells[0].outputs[0])),
+    ("figures are sound", lambda nb: nb.cells[0].outputs.pop(0)),
+    ("figures are sound", lambda nb: nb.cells[0].outputs[0].data.update({"text/plain": "x = 2"})),
+    ("figures are sound", lambda nb: nb.cells[0].outputs[0].data[RECORD].update(value=2.0)),
+    ("nothing hidden from nbval", lambda nb: nb.cells[0].update(source="# NBVAL_SKIP")),
+    ("nothing hidden from nbval", lambda nb: nb.cells[0].metadata.update(tags=["nbval-skip"])),
+]
+
+
+def test_a_sound_notebook_passes_every_check():
+    assert broken_checks(sound_notebook()) == []
+
+
+@pytest.mark.parametrize(("name", "spoil"), FLAWS)
+def test_each_flaw_is_seen(name, spoil):
+    notebook = sound_notebook()
+    spoil(notebook)
+    assert name in broken_checks(notebook)

@@ -1,0 +1,180 @@
+"""The figures of README.md: written from committed results, and checked against them.
+
+    python tests/tools/readme.py        write the tables anew
+
+A table stands between two comments. The tests call `disagreements`, which compares each figure with
+the tolerance it was recorded with, so that they stay green after another machine's full run.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from helpers.files import OUTPUTS, PROJECT, write_text
+from helpers.report.results import Results
+
+README = PROJECT / "README.md"
+BENCHMARKS = PROJECT / "tests" / "benchmarks"
+SOAK = PROJECT / "tests" / "soak.json"
+COLUMNS = {
+    "blas": "BLAS calls alone",
+    "alone": "this project",
+    "stack_3": "stack of 3",
+    "jax": "JAX, compiled",
+    "notebook": "notebook style",
+    "sklearn": "scikit-learn",
+    "torch": "PyTorch",
+}
+"""Contenders that the README names, and how."""
+NUM_SHAPES = 5
+"""The shapes measured for the table come first in the JSON; the rest serve the projection."""
+TITLES = {
+    "a": "one network",
+    "b": "gradient check",
+    "c": "grid and beyond",
+    "d": "best of the grid",
+}
+
+
+def results_table(folder=OUTPUTS):
+    """Write the headline figures of a run as a Markdown table.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    str
+    """
+    lines = ["| part | figure | here | reference | allowed in a rerun |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {figure.part.upper()}, {TITLES[figure.part]} | {figure.record.name} | {figure.value} "
+        f"| {figure.reference} | {figure.allowed} |"
+        for figure in headlines(folder)
+    ]
+    return "\n".join(lines)
+
+
+def headlines(folder=OUTPUTS):
+    """List the figures that head the report.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    list of helpers.report.results.Figure
+    """
+    return [figure for figures in Results(Path(folder)).headlines.values() for figure in figures]
+
+
+def speed_table():
+    """Write the benchmark as Markdown: microseconds a step of one network, and the grid's minutes.
+
+    Returns
+    -------
+    str
+    """
+    entries = json.loads((BENCHMARKS / "steps.json").read_text("utf-8"))
+    return "\n\n".join(_speed(entry) for entry in entries.values())
+
+
+def _speed(entry):
+    head = (
+        f"Microseconds a step and network on one core, OpenBLAS kernels {entry['kernels']} "
+        f"(median; 784-units x layers-10):"
+    )
+    lines = [head, "", f"| units, layers, batch | {' | '.join(COLUMNS.values())} |"]
+    lines.append("|---" * (1 + len(COLUMNS)) + "|")
+    for shape in entry["shapes"][:NUM_SHAPES]:
+        medians = [f"{shape['microseconds'][name]['median']:.0f}" for name in COLUMNS]
+        lines.append(f"| {', '.join(map(str, shape['shape']))} | {' | '.join(medians)} |")
+    grid = entry["grid"]["projected"]
+    minutes = [f"{grid[name]['81_trainings']:.1f}" if name in grid else "" for name in COLUMNS]
+    lines.append(f"| grid, minutes on two cores, projected | {' | '.join(minutes)} |")
+    if measured := entry["grid"]["measured_minutes"]:
+        lines += ["", f"Measured, with validation, on two cores: {measured:.1f} minutes."]
+    return "\n".join(lines)
+
+
+def soak_line():
+    """Say the count of faults and losses of the committed soak.
+
+    Returns
+    -------
+    str
+    """
+    soak = json.loads(SOAK.read_text("utf-8"))
+    return (
+        f"`tests/tools/soak.py` injected {soak['faults']} faults at random moments, {soak['kills']} of "
+        f"them signals to\nthe command, its kernel or a worker, and looked after each: "
+        f"{soak['rows_lost']} rows lost, {soak['torn_files']} torn files,\n"
+        f"{soak['mixed_sets']} mixed sets of files, {soak['orphans']} orphan processes, "
+        f"{soak['temporary_files']} temporary files left behind."
+    )
+
+
+BLOCKS = {"results": results_table, "speed": speed_table, "soak": soak_line}
+
+
+def block(text, name):
+    """Cut the text between the comments of a block.
+
+    Parameters
+    ----------
+    text, name : str
+
+    Returns
+    -------
+    tuple of str
+        What stands before, in and after it.
+    """
+    pattern = rf"(.*<!-- {name}: [^\n]*-->\n)(.*)(<!-- end of {name} -->.*)"
+    return re.fullmatch(pattern, text, re.DOTALL).groups()
+
+
+def disagreements(text, folder=OUTPUTS):
+    """Compare the results table of a README with the figures in an output folder.
+
+    Parameters
+    ----------
+    text : str
+    folder : Path
+
+    Returns
+    -------
+    list of str
+        One line a difference.
+    """
+    rows = [line.split(" | ") for line in block(text, "results")[1].splitlines()[2:]]
+    stated = {(row[0].strip("| ")[0].lower(), row[1]): row[2] for row in rows}
+    found = {(figure.part, figure.record.name): figure for figure in headlines(folder)}
+    missing = [
+        f"{name}: only in one of README and outputs" for name in stated.keys() ^ found.keys()
+    ]
+    return missing + [
+        f"{name}: README says {stated[name]}, outputs {figure.value} ({figure.allowed})"
+        for name, figure in found.items()
+        if name in stated and not _agrees(stated[name], figure)
+    ]
+
+
+def _agrees(text, figure):
+    number = text.replace(",", "")
+    value = float(number.removesuffix(" %")) / (100 if number.endswith(" %") else 1)
+    return text == figure.value or figure.record.admits(value)
+
+
+def main():
+    """Write every block anew."""
+    text = README.read_text("utf-8")
+    for name, make in BLOCKS.items():
+        before, _, after = block(text, name)
+        text = before + make() + "\n" + after
+    write_text(README, text)
+
+
+if __name__ == "__main__":
+    main()
