@@ -1,4 +1,4 @@
-"""Real faults on real runs: signals, a second run, a file-size limit; more in tests/tools/soak.py."""
+"""Real faults on real runs: signals, a second run, a file-size limit; see also tools/soak.py."""
 
 import json
 import random

@@ -1,7 +1,7 @@
 """Run the recorded batch run again and compare: for who trusts nothing.
 
 python tests/tools/audit.py a b c d       all four parts of outputs/
-python tests/tools/audit.py c             some; part C trains all of its grid, as long as its run took
+python tests/tools/audit.py c             some; part C trains its whole grid again
 
 Each outputs/part_X.ipynb is executed from top to bottom with the parameters that its run had (its
 own injected cell) and compared with what it shows: recorded figures within their tolerance, text

@@ -108,9 +108,9 @@ def soak_line():
     """
     soak = json.loads(SOAK.read_text("utf-8"))
     return (
-        f"`tests/tools/soak.py` injected {soak['faults']} faults at random moments, {soak['kills']} of "
-        f"them signals to\nthe command, its kernel or a worker, and looked after each: "
-        f"{soak['rows_lost']} rows lost, {soak['torn_files']} torn files,\n"
+        f"`tests/tools/soak.py` injected {soak['faults']} faults at random moments, "
+        f"{soak['kills']} of them signals\nto the command, its kernel or a worker, and looked "
+        f"after each: {soak['rows_lost']} rows lost, {soak['torn_files']} torn files,\n"
         f"{soak['mixed_sets']} mixed sets of files, {soak['orphans']} orphan processes, "
         f"{soak['temporary_files']} temporary files left behind."
     )
