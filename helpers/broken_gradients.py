@@ -1,138 +1,60 @@
 """Gradients that are wrong on purpose: a check that has never been seen to fail proves little.
 
 Each fault is a change to the source text of `helpers.network` itself, run as a module of its own,
-so that what is broken is the real code with one mistake in it. The objective stays as it is.
+so that what is broken is the real code with one mistake in it. The objective stays as it is. A
+fault whose text is not in the code (any more) gets a row that says so.
 
 Left out: faults of the forward pass and the objective. They move function and gradient together,
 which no gradient check can see; the tests compare those with numbers worked by hand.
 """
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 import numpy as np
 
-from helpers import network
-from helpers.gradient_check import (
-    TOLERANCES,
-    check_directions,
-    differentiate,
-    worst_share,
-)
+from helpers import gradient_check, network
 
+MEAN, OUTER, PUSH = "/ len(images)", "delta @ h.mT", "(W.mT @ delta)"
+DECAY, BIASES = " + alpha * W", "delta.sum(axis=-1)"
+ERROR, LABELS = "(softmax(logits) -", "one_hot(labels, logits.shape[-2])) /"
+TOTAL = "e.sum(axis=-2, keepdims=True)"
+RESULT = "return gradient[::-1]"
 
-@dataclass(frozen=True)
-class Fault:
-    """A mistake: `right`, found exactly once in the source of `helpers.network`, becomes `wrong`.
-
-    Attributes
-    ----------
-    name : str
-        The mistake in a few words.
-    right, wrong : str
-    """
-
-    name: str
-    right: str
-    wrong: str
-
-
-MASK = "np.sign(h, out=active)"
-PUSH = "np.matmul(W_transposed, delta, out=below)"
-OUTER = "np.matmul(delta, h_transposed, out=gradient)"
-START = "np.subtract(delta, one_hot, out=delta)"
-DECAY = "        g += alpha * W\n"
-SQUARE = "W_transposed.shape[-2] == W_transposed.shape[-1] + 1"
-
-FAULTS = (
-    Fault("mask h >= 0 instead of h > 0", MASK, "np.greater_equal(h, 0, out=active)"),
-    Fault("mean over images forgotten (no 1/n)", "np.asarray(1 / len(images)", "np.asarray(1"),
-    Fault("1/n taken twice", "np.asarray(1 / len(images)", "np.asarray(1 / len(images) ** 2"),
-    Fault("L2 left out", DECAY, "        g += 0 * W\n"),
-    Fault("L2 doubled", DECAY, "        g += 2 * alpha * W\n"),
-    Fault(
-        "L2 on the biases, too",
-        DECAY + "    return gradient",
-        DECAY + "    return gradient + alpha[0, 0] * pack("
-        "[0 * W for W in unpack(weights, layer_sizes)[0]], unpack(weights, layer_sizes)[1])",
+FAULTS = {
+    "mask h >= 0 instead of h > 0": ("* (h > 0)", "* (h >= 0)"),
+    "mean over images forgotten (no 1/n)": (MEAN, ""),
+    "1/n taken twice": (MEAN, "/ len(images) ** 2"),
+    "L2 left out": (DECAY, ""),
+    "L2 doubled": (DECAY, " + 2 * alpha * W"),
+    "L2 on the biases, too": (
+        RESULT,
+        "return [(dW, db + alpha * b) for (dW, db), (_, b) in zip(gradient[::-1], layers)]",
     ),
-    Fault(
-        "gradient of square layers transposed",
+    "gradient of square layers transposed": (OUTER, "swapped(delta @ h.mT)"),
+    "delta sent down through W, not its transpose": (PUSH, "(swapped(W.mT) @ delta)"),
+    "gradient of the biases forgotten": (BIASES, "0 * delta.sum(axis=-1)"),
+    "derivative of softmax applied twice": (
+        ERROR,
+        f"softmax(logits) * (1 - softmax(logits)) * {ERROR}",
+    ),
+    "labels off by one": (LABELS, "np.roll(one_hot(labels, logits.shape[-2]), 1, axis=0)) /"),
+    "last image left out of the first layer": (
         OUTER,
-        f"{OUTER}\n            if {SQUARE}:\n                "
-        "gradient[..., :-1] = transpose(gradient[..., :-1]).copy()",
+        "(delta * (np.arange(len(images)) < len(images) - (len(gradient) == len(layers) - 1))) "
+        "@ h.mT",
     ),
-    Fault(
-        "delta sent down through W, not its transpose",
-        PUSH,
-        f"{PUSH}\n            if {SQUARE}:\n                "
-        "below[..., :-1, :] = transpose(without_ones(W_transposed)) @ delta",
+    "one entry off by 1e-6": (RESULT, f"gradient[-1][0][..., 0, 0] += 1e-6; {RESULT}"),
+    "1e-8 added under the softmax, for safety": (TOTAL, f"({TOTAL} + 1e-8)"),
+    "rounded to float32 on the way out": (
+        RESULT,
+        "return [[g.astype('f').astype(float) for g in pair] for pair in gradient[::-1]]",
     ),
-    Fault("gradient of the biases forgotten", "[block[..., -1] for", "[0 * block[..., -1] for"),
-    Fault(
-        "derivative of softmax applied twice",
-        START,
-        f"p = delta.copy()\n        {START}\n        delta *= p * (1 - p)",
-    ),
-    Fault("labels off by one", "one_hot(labels, layer", "one_hot(labels - 1, layer"),
-    Fault(
-        "last image left out of the first layer",
-        "np.matmul(delta, images, out=gradient)",
-        "np.matmul(delta[..., :-1], images[:-1], out=gradient)",
-    ),
-    Fault(
-        "one entry off by 1e-6",
-        "    return gradient\n",
-        "    gradient[..., 0] += 1e-6\n    return gradient\n",
-    ),
-    Fault(
-        "1e-8 added under the softmax, for safety",
-        "np.divide(out, column, out=out)",
-        "np.divide(out, column + 1e-8, out=out)",
-    ),
-    Fault(
-        "rounded to float32 on the way out",
-        "    return gradient\n",
-        "    return gradient.astype(np.float32).astype(np.float64)\n",
-    ),
-)
-
-
-def break_network(fault):
-    """Run the source of `helpers.network` with a mistake in it.
-
-    Parameters
-    ----------
-    fault : Fault
-
-    Returns
-    -------
-    module
-        Its ``backprop`` is wrong; `helpers.network` is untouched.
-
-    Raises
-    ------
-    LookupError
-        If the text to be changed is not found exactly once: the gallery must follow the code.
-    """
-    source = inspect.getsource(network)
-    count = source.count(fault.right)
-    if count != 1:
-        raise LookupError(
-            f"fault {fault.name!r}: expected its text once in helpers.network, found it "
-            f"{count} times: {fault.right!r}"
-        )
-    broken = ModuleType("broken_network", fault.name)
-    code = compile(source.replace(fault.right, fault.wrong), f"<{fault.name}>", "exec")
-    exec(code, broken.__dict__)
-    return broken
-
-
-CHECK_GRAD_LIMIT = 1e-5
-"""What is usually accepted of check_grad, an absolute number."""
-DIRECTIONS_LIMIT = 1e-12
-"""On the relative error along random directions; rounding gives about 1e-15."""
+}
+"""Name of a mistake -> (right, wrong): a text found once in the source, and what it becomes."""
+LIMITS = {"check_grad": 1e-5, "directions": 1e-12, **gradient_check.LIMITS}
+"""What is usually accepted of check_grad, an absolute number; relative errors of the others."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +64,8 @@ class Trial:
     Attributes
     ----------
     name : str
-    changed : bool
-        Whether any entry differs from the right gradient. Some faults need hidden layers of equal
-        widths, several images or a penalty to show at all.
+    note : str
+        Why the fault could not be tried; empty if it was.
     errors : dict of str to float
         What each check measures.
     caught : dict of str to bool
@@ -152,21 +73,46 @@ class Trial:
     """
 
     name: str
-    changed: bool
-    errors: dict
-    caught: dict
+    note: str = ""
+    errors: dict = field(default_factory=dict)
+    caught: dict = field(default_factory=dict)
 
 
-def try_all(weights, layer_sizes, images, labels, alpha):
+def break_network(name):
+    """Run the source of `helpers.network` with a mistake in it.
+
+    Parameters
+    ----------
+    name : str
+        A key of `FAULTS`.
+
+    Returns
+    -------
+    module
+        Its ``backprop`` is wrong; `helpers.network` is untouched.
+
+    Raises
+    ------
+    LookupError
+        If the text to be changed is not found exactly once.
+    """
+    right, wrong = FAULTS[name]
+    source = inspect.getsource(network)
+    if source.count(right) != 1:
+        raise LookupError(f"does not fit the present code: {right!r} is not in it once")
+    broken = ModuleType("broken_network", name)
+    broken.swapped = lambda M: M.mT if M.shape[-1] == M.shape[-2] else M
+    exec(compile(source.replace(right, wrong), f"<{name}>", "exec"), broken.__dict__)
+    return broken
+
+
+def try_all(layers, images, labels, alpha):
     """Put the right gradient and every broken one to every check.
 
     Parameters
     ----------
-    weights : ndarray of float64, shape (P,)
-    layer_sizes : sequence of int
-    images : ndarray, shape (n, n_0)
-    labels : ndarray of int, shape (n,)
-    alpha : float
+    layers, images, labels, alpha
+        As in `helpers.network`, in float64.
 
     Returns
     -------
@@ -174,48 +120,41 @@ def try_all(weights, layer_sizes, images, labels, alpha):
         The right gradient first. "check_grad" is the 2-norm of the difference to forward
         differences, as SciPy computes it.
     """
-    problem = weights, layer_sizes, images, labels, alpha
-    derivatives = differentiate(*problem)
-    right = network.backprop(*problem)
-    gradients = {"none: the code as it is": network.backprop}
-    gradients |= {fault.name: break_network(fault).backprop for fault in FAULTS}
-    limits = {"check_grad": CHECK_GRAD_LIMIT, "directions": DIRECTIONS_LIMIT, **TOLERANCES}
-    trials = []
-    for name, backprop in gradients.items():
-        gradient = backprop(*problem)
-        errors = {
-            "check_grad": float(np.linalg.norm(gradient - derivatives["2-point"])),
-            "directions": float(check_directions(*problem, gradient=backprop)),
-        }
-        errors |= {
-            check: worst_share(gradient, derivatives[check], layer_sizes) for check in TOLERANCES
-        }
-        caught = {check: not error <= limits[check] for check, error in errors.items()}
-        trials.append(Trial(name, not np.array_equal(gradient, right), errors, caught))
+    problem = images, labels, alpha
+    derivatives = gradient_check.differentiate(layers, *problem)
+    right = network.pack(network.backprop(layers, *problem))
+    trials = [_attempt("none: the code as it is", network.backprop, layers, problem, derivatives)]
+    for name in FAULTS:
+        try:
+            backprop = break_network(name).backprop
+        except LookupError as misfit:
+            trials.append(Trial(name, str(misfit)))
+            continue
+        if np.array_equal(network.pack(backprop(layers, *problem)), right):
+            trials.append(Trial(name, "changes nothing in this network"))
+        else:
+            trials.append(_attempt(name, backprop, layers, problem, derivatives))
     return trials
 
 
+def _attempt(name, backprop, layers, problem, derivatives):
+    """Measure one gradient by every check."""
+    gradient = network.pack(backprop(layers, *problem))
+    distance = float(np.linalg.norm(gradient - derivatives["2-point"]))
+    along = float(gradient_check.check_directions(layers, *problem, gradient=backprop))
+    errors = {"check_grad": distance, "directions": along}
+    for check, derivative in derivatives.items():
+        errors[check] = gradient_check.worst_share(gradient, derivative, layers)
+    caught = {check: not error <= LIMITS[check] for check, error in errors.items()}
+    return Trial(name, "", errors, caught)
+
+
 def table(trials):
-    """Write which check catches which fault, one aligned line a fault.
-
-    Parameters
-    ----------
-    trials : list of Trial
-
-    Returns
-    -------
-    str
-        A number in brackets passed its check.
-    """
-    checks = list(trials[0].errors)
-    lines = [f"{'fault':46}" + "".join(f"{check:>14}" for check in checks)]
+    """Say which check catches which fault: one dict per trial; a value in brackets passed."""
+    rows = []
     for trial in trials:
-        if trial is not trials[0] and not trial.changed:
-            lines.append(f"{trial.name:46}  changes nothing in this network")
-            continue
-        cells = [
-            f"{error:.1e} " if trial.caught[check] else f"({error:.1e})"
-            for check, error in trial.errors.items()
-        ]
-        lines.append(f"{trial.name:46}" + "".join(f"{cell:>14}" for cell in cells).rstrip())
-    return "\n".join(lines)
+        row = {"fault": trial.name} | dict.fromkeys(LIMITS, trial.note)
+        for check, error in trial.errors.items():
+            row[check] = f"{error:.1e}" if trial.caught[check] else f"({error:.1e})"
+        rows.append(row)
+    return rows
