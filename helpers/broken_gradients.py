@@ -153,7 +153,8 @@ def table(trials):
     """Say which check catches which fault: one dict per trial; a value in brackets passed."""
     rows = []
     for trial in trials:
-        row = {"fault": trial.name} | dict.fromkeys(LIMITS, trial.note)
+        name = f"{trial.name}: {trial.note}" if trial.note else trial.name
+        row = {"fault": name} | dict.fromkeys(LIMITS, "–")
         for check, error in trial.errors.items():
             row[check] = f"{error:.1e}" if trial.caught[check] else f"({error:.1e})"
         rows.append(row)

@@ -221,7 +221,7 @@ def compare(gradient, derivatives, layers):
     list of dict
         For W1, b1, W2, ...: its name, shape, norm and exact zeros (weights to or from units that no
         image switches on); for each check the largest difference as a share of the largest entry
-        of either side (0/0 counts as 0); and the names of the checks above their `LIMITS`.
+        of either side (0/0 counts as 0); and whether all are within `LIMITS`.
     """
     parts = _parts(gradient, layers)
     others = {name: _parts(d, layers) for name, d in derivatives.items()}
@@ -230,8 +230,9 @@ def compare(gradient, derivatives, layers):
         shares = {check: _share(part, other[name]) for check, other in others.items()}
         failed = [check for check, share in shares.items() if not share <= LIMITS[check]]
         zeros, norm = int((part == 0).sum()), float(np.linalg.norm(part))
+        verdict = f"DIFFERS: {', '.join(failed)}" if failed else "agrees"
         row = {"name": name, "shape": part.shape, "norm": norm, "zeros": zeros}
-        rows.append(row | shares | {"failed": failed})
+        rows.append(row | shares | {"verdict": verdict})
     return rows
 
 
