@@ -9,8 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from helpers import network
+from helpers.data import IMAGE_SHAPE
 from helpers.sgd import one_blas_thread
 
+GAP = 2
+"""Pixels between the tiles of a picture of weights."""
 CHUNK = 6_000
 """Images that pass the network at once: keeps the activations of a pass to a few megabytes."""
 
@@ -159,6 +162,53 @@ def order_by_norm(matrix):
     ndarray of int, shape (units,)
     """
     return np.argsort(-np.linalg.norm(matrix, axis=1), kind="stable")
+
+
+def tile_W0(W, columns=None):
+    """Lay out a first layer's weights as one picture, a tile for each unit.
+
+    The array behind the assignment's ``show_W0``. It has a place for every unit: with
+    ``int(sqrt(units))`` tiles a side, as asked for there, some of 50 units would be lost.
+
+    Parameters
+    ----------
+    W : ndarray, shape (units, 784)
+    columns : int, optional
+        Tiles in a line; the root of their number, rounded up, if not given.
+
+    Returns
+    -------
+    ndarray of float64, shape (30 * lines - 2, 30 * columns - 2)
+        Tiles of 28 x 28 line by line; the gaps of `GAP` pixels, and places without a tile, are
+        NaN.
+    """
+    columns = columns or int(np.ceil(np.sqrt(len(W))))
+    lines = -(-len(W) // columns)
+    height, width = np.add(IMAGE_SHAPE, GAP)
+    tiles = np.full((lines * columns, height, width), np.nan)
+    tiles[: len(W), :-GAP, :-GAP] = W.reshape(-1, *IMAGE_SHAPE)
+    picture = tiles.reshape(lines, columns, height, width).swapaxes(1, 2)
+    return picture.reshape(lines * height, columns * width)[:-GAP, :-GAP]
+
+
+def neighbour_correlation(W):
+    """Measure how alike the weights of neighbouring pixels are: near 0 for noise, high for shapes.
+
+    Parameters
+    ----------
+    W : ndarray, shape (units, 784)
+
+    Returns
+    -------
+    ndarray, shape (units,)
+        For each unit the correlation over all pairs of pixels beside or above each other.
+    """
+    correlations = []
+    for tile in W.reshape(-1, *IMAGE_SHAPE):
+        pixels = np.concatenate([tile[:, :-1].ravel(), tile[:-1].ravel()])
+        neighbours = np.concatenate([tile[:, 1:].ravel(), tile[1:].ravel()])
+        correlations.append(np.corrcoef(pixels, neighbours)[0, 1])
+    return np.array(correlations)
 
 
 def most_exciting(matrix, biases, images, count):

@@ -113,3 +113,28 @@ def undocumented(x):
 
 def test_source_without_a_docstring_is_shown_whole():
     assert source_of(undocumented) == "def undocumented(x):\n    return x + 1"
+
+
+@pytest.mark.parametrize(("units", "columns", "lines"), [(50, 8, 7), (49, 7, 7), (1, 1, 1)])
+def test_the_picture_of_the_weights_has_a_tile_for_every_unit(units, columns, lines):
+    W = np.arange(units * 784.0).reshape(units, 784)
+    picture = analysis.tile_W0(W)
+    assert picture.shape == (30 * lines - 2, 30 * columns - 2)
+    for unit, weights in enumerate(W):
+        top, left = 30 * (unit // columns), 30 * (unit % columns)
+        np.testing.assert_array_equal(picture[top : top + 28, left : left + 28].ravel(), weights)
+    assert np.isfinite(picture).sum() == W.size
+
+
+def test_neighbours_of_a_slope_go_together_and_of_a_chessboard_against_each_other():
+    y, x = np.indices((28, 28))
+    noise = np.random.default_rng(0).normal(size=(28, 28))
+    W = np.array([y + x, (y + x) % 2, noise], dtype=float).reshape(3, 784)
+    slope, chessboard, random = analysis.neighbour_correlation(W)
+    assert slope == pytest.approx(1, abs=0.01)
+    assert chessboard == pytest.approx(-1)
+    assert abs(random) < 0.1
+    # By hand: each pixel with its right and with its lower neighbour.
+    pairs = [(noise[i, j], noise[i, j + 1]) for i in range(28) for j in range(27)]
+    pairs += [(noise[i, j], noise[i + 1, j]) for i in range(27) for j in range(28)]
+    assert random == pytest.approx(np.corrcoef(*np.transpose(pairs))[0, 1])

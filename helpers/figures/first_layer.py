@@ -1,0 +1,125 @@
+"""The figures of part D: the first layer's weights, and what its units respond to."""
+
+import numpy as np
+
+from helpers.analysis import neighbour_correlation, order_by_norm
+from helpers.figures import style
+
+
+@style.picture(
+    "One tile for each unit, longest weight vector first, on one colour scale. Good: strokes and "
+    "shapes. Bad: tiles that all look alike. Speckle is the noise of the initial weights, which "
+    "stays where no image pushes a weight.",
+    alt="Weights of all first-layer units as 28 x 28 tiles on one symmetric colour scale.",
+)
+def weight_tiles(W):
+    """Draw the weights of all first-layer units as images, sorted by norm, on one scale.
+
+    Parameters
+    ----------
+    W : ndarray, shape (units, 784)
+
+    Returns
+    -------
+    Picture
+        The colour scale is symmetric; it ends at the 99.9th percentile of the absolute weights,
+        and the arrows of its bar stand for what lies beyond.
+    """
+    title = f"All {len(W)} units of the first layer, longest weight vector first"
+    return _panels({"": W[order_by_norm(W)]}, title)
+
+
+@style.picture(
+    "What has been learned, one tile for each unit, longest first. The change since the start "
+    "leaves out the noise of the initial weights; L2 and an average wipe it out. Good: you "
+    "recognise clothes. Bad: speckle.",
+    alt="Tiles in which outlines of clothes can be seen: the change of the first layer's weights "
+    "since the start, and the weights of a network trained with L2, where there is one.",
+)
+def learned_tiles(W, W_0, recipe_W=None):
+    """Draw what training added to the first layer, beside a first layer without noise.
+
+    Parameters
+    ----------
+    W, W_0 : ndarray, shape (units, 784)
+        Trained and initial weights of one network.
+    recipe_W : ndarray, shape (units, 784), optional
+        Trained weights of a network whose training wiped out the initial noise.
+
+    Returns
+    -------
+    Picture
+    """
+    panels = {"change since the start": W - W_0}
+    if recipe_W is not None:
+        panels["best recipe's weights"] = recipe_W
+    panels = {
+        f"{name}: r = {np.median(neighbour_correlation(X)):.2f}": X[order_by_norm(X)]
+        for name, X in panels.items()
+    }
+    return _panels(panels, "Neighbouring pixels go together (r: their correlation, median unit)")
+
+
+def _limit(W):
+    """Choose where the colour scale ends."""
+    return np.percentile(np.abs(W), 99.9)
+
+
+def _panels(panels, title):
+    """Draw first layers beside each other, each in its order and on its own scale."""
+    columns = int(np.ceil(np.sqrt(max(map(len, panels.values())))))
+    rows = -(-max(map(len, panels.values())) // columns)
+    width = style.WIDTH / (1.15 if len(panels) == 1 else len(panels))
+    fig, axes = style.figure(0.9 + width * rows / columns, 1, len(panels), squeeze=False)
+    for ax, (name, W) in zip(axes.flat, panels.items(), strict=True):
+        end = _limit(W)
+        shown = style.show_tiles(ax, W, columns, "RdBu_r", (-end, end))
+        ax.set_title(name)
+        bar = fig.colorbar(shown, ax=ax, extend="both", location="bottom", aspect=40, pad=0.02)
+        bar.set_label("weight of a pixel (0 is white)")
+    style.set_title(fig, title)
+    return fig
+
+
+@style.picture(
+    "The number of each unit, its weights (colour), and the images with the largest w · x + b "
+    "(grey). Good: a line of images with something in common. Bad: lines that repeat each other, "
+    "or a jumble.",
+    alt="For each first-layer unit a tile of its weights and the images that excite it most.",
+)
+def exciting_images(W, images, units):
+    """Draw units' weights with the images that excite each of them most.
+
+    Parameters
+    ----------
+    W : ndarray, shape (units, 784)
+    images : ndarray, shape (units, count, 784)
+        For each unit in turn; see `helpers.analysis.most_exciting`.
+    units : sequence of int
+        Which units to draw, in this order.
+
+    Returns
+    -------
+    Picture
+    """
+    columns = images.shape[1] + 1
+    blocks = min(max(1, int(22 // (columns + 1.2))), len(units))
+    rows = -(-len(units) // blocks)
+    tile = min(style.WIDTH / blocks / (columns + 1.2), 0.6)
+    fig, axes = style.figure(0.5 + tile * 1.08 * rows, 1, blocks, squeeze=False)
+    for block, ax in enumerate(axes.flat):
+        _show_units(ax, W, images, units[block * rows :][:rows], rows)
+    style.set_title(fig, "Each unit's weights (colour) and the images that excite it most")
+    return fig
+
+
+def _show_units(ax, W, images, units, rows):
+    """Draw one block: a line for each unit, its weights in colour and then its images in grey."""
+    tiles = np.full((rows, images.shape[1] + 1, W.shape[1]), np.nan)
+    weights, clothes = tiles.copy(), tiles
+    weights[: len(units), 0] = W[units]
+    clothes[: len(units), 1:] = images[units]
+    end = _limit(W)
+    for lines, cmap, limit in (weights, "RdBu_r", end), (clothes, "gray_r", 0.5):
+        style.show_tiles(ax, lines.reshape(-1, W.shape[1]), lines.shape[1], cmap, (-limit, limit))
+    style.label_tiles(ax, units)

@@ -1,0 +1,49 @@
+"""The figure of part B: how wrong each numerical derivative is, by its step size."""
+
+from helpers.figures import style
+
+
+@style.picture(
+    "The relative error of each derivative over a sample of weights, and the kinks of ReLU that "
+    "its steps cross. Good: markers on the predicted lines, and a complex step that stays flat at "
+    "the bottom. Bad: any curve that levels off high above its lines, as a wrong gradient does. "
+    "Where steps begin to cross kinks, differences leave the prediction.",
+    alt="Two panels over the step size. Above, the error of 2-point and 3-point differences falls "
+    "along the rounding lines and rises along the truncation lines; that of the complex step is "
+    "flat near 1e-16 for small steps; in float32 it is near 1 for most steps. Below, the number "
+    "of kinks crossed is zero for small steps and then grows.",
+)
+def error_against_step(curve):
+    """Draw the error of each derivative against the step size, and the kinks that steps cross.
+
+    Parameters
+    ----------
+    curve : helpers.gradient_check.StepCurve
+
+    Returns
+    -------
+    Picture
+        Measured: lines with markers. Predicted: dashed (truncation) and dotted (rounding).
+    """
+    fig, (error, kinks) = style.figure(5.8, 2, 1, sharex=True, height_ratios=(3, 1))
+    looks = zip(curve.errors.items(), style.COLOURS, "osDv", strict=False)
+    for (name, errors), colour, marker in looks:
+        error.plot(curve.steps, errors, color=colour, marker=marker, ms=4, label=name)
+        for predicted, dashes in (curve.truncation, "--"), (curve.rounding, ":"):
+            if name in predicted:
+                error.plot(curve.steps, predicted[name], dashes, color=colour, lw=1.1, zorder=1)
+    for label, dashes in ("truncation, predicted", "--"), ("rounding, predicted", ":"):
+        error.plot([], [], dashes, color=style.GREY, lw=1.1, label=label)
+    error.set(yscale="log", ylim=(1e-17, 10), ylabel="relative error of the gradient")
+    fig.legend(*error.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    kinks.plot(curve.steps, curve.kinks, color=style.GREY, marker=".")
+    kinks.set(xscale="log", yscale="symlog", ylim=(0, 2 * max(curve.kinks.max(), 5)))
+    kinks.set(xlabel="step size", ylabel="kinks crossed")
+    for ax in error, kinks:
+        ax.grid()
+    best = {name: f"{errors.min():.0e}" for name, errors in curve.errors.items()}
+    complex_step, difference = best["complex step"], best["3-point"]
+    style.set_title(
+        fig, f"Complex steps are right to {complex_step}, differences at best to {difference}"
+    )
+    return fig

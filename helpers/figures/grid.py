@@ -1,0 +1,240 @@
+"""The figures of part C: what each hyperparameter does, and what lies beyond the grid.
+
+Each function takes a table with one row a run and the columns of `helpers.grid.table`; the
+accuracy of a run that diverged is not a number.
+"""
+
+from itertools import cycle
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from helpers.figures import style
+
+FACTORS = {
+    "num_hidden_layers": "hidden layers",
+    "num_units": "units",
+    "learning_rate": "learning rate",
+    "batch_size": "batch size",
+    "num_epochs": "epochs",
+}
+"""Column of the table -> its name in words."""
+
+
+@style.picture(
+    "Validation accuracy of each run (grey), and for each value of a hyperparameter the mean over "
+    "all others with its standard error (red). A hyperparameter matters if its means differ by "
+    "several standard errors; where they do not, choose what is cheaper.",
+    alt="Validation accuracy of every run against each hyperparameter, with a mean each.",
+)
+def grid_main_effects(table):
+    """Draw the validation accuracy of every run against each hyperparameter.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+
+    Returns
+    -------
+    Picture
+        A mean's standard error is the standard deviation of its runs over the root of their
+        number. It counts the effects of the other hyperparameters as noise, so it is too large
+        rather than too small.
+    """
+    widths = [2 + sum(len(f"{v:g}") + 1.5 for v in table[name].unique()) for name in FACTORS]
+    fig, axes = style.figure(3.3, 1, len(FACTORS), sharey=True, width_ratios=np.maximum(widths, 8))
+    effects = {}
+    for ax, (name, words) in zip(axes, FACTORS.items(), strict=True):
+        groups = table.groupby(name).accuracy
+        means, errors = groups.mean(), groups.sem()
+        for x, (_, group) in enumerate(groups):
+            spread = (np.arange(len(group)) * 0.618 % 1 - 0.5) * 0.5
+            ax.plot(x + spread, sorted(group), ".", color=style.GREY, ms=3.5, alpha=0.6)
+        ax.errorbar(range(len(means)), means, errors, color=style.RED, marker="o", capsize=3)
+        ax.set_xticks(range(len(means)), [f"{value:g}" for value in means.index])
+        ax.set(xlim=(-0.6, len(means) - 0.4), xlabel=words)
+        ax.grid(axis="y")
+        effects[words] = means.max() - means.min(), errors.max()
+    axes[0].set_ylabel("validation accuracy")
+    style.in_percent(axes[0].yaxis)
+    style.set_title(fig, _effects_title(effects, table.accuracy.isna().sum()))
+    return fig
+
+
+def _effects_title(effects, num_diverged):
+    name = max(effects, key=lambda name: np.nan_to_num(effects[name][0]))
+    effect, error = 100 * np.array(effects[name])
+    if effect > 0:
+        title = f"Largest effect: {name}, {effect:.2f} points; standard error of a mean {error:.2f}"
+    else:
+        title = "No two means to compare"
+    return title + (f"; {num_diverged} diverged" if num_diverged else "")
+
+
+@style.picture(
+    "Validation accuracy in percent of each combination, one map for each depth. Good: broad "
+    "bright regions, so that the choice is not a lucky cell. Bad: single bright cells among dark "
+    "ones.",
+    alt="Heat maps of the validation accuracy over the hyperparameters, one for each depth.",
+)
+def grid_heat_maps(table):
+    """Draw the validation accuracy of every combination, one map for each depth.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Runs of one combination, which differ in seed, are averaged.
+
+    Returns
+    -------
+    Picture
+    """
+    depth, units, rate, batch, epochs = FACTORS
+    maps = table.pivot_table(
+        "accuracy", [depth, units, epochs], [batch, rate], dropna=False, observed=False
+    )
+    limits = _limits(maps.to_numpy())
+    depths = maps.index.unique(depth)
+    height = 0.9 + len(depths) * 0.35 + 0.24 * len(maps)
+    fig, axes = style.figure(max(2.3, height), len(depths), 1, sharex=True, squeeze=False)
+    for ax, value in zip(axes.flat, depths, strict=True):
+        shown = _show_map(ax, maps.loc[value], limits)
+        ax.set_title(f"{value} hidden layer{'s' if value != 1 else ''}")
+    _label_columns(axes[-1, 0], maps.columns)
+    bar = fig.colorbar(shown, ax=axes, aspect=40, pad=0.02, extend="min")
+    style.in_percent(bar.ax.yaxis)
+    bar.set_label("validation accuracy")
+    style.set_title(fig, _best_title(table))
+    return fig
+
+
+def _limits(values):
+    """Choose the ends of a colour scale: a few very bad runs must not make the rest look alike."""
+    if not np.isfinite(values).any():
+        return 0, 1
+    return np.nanpercentile(values, 5) - 1e-3, np.nanmax(values)
+
+
+def _show_map(ax, values, limits):
+    """Draw the map of one depth, with a line between two batch sizes."""
+    shown = ax.imshow(values, vmin=limits[0], vmax=limits[1], aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        text = f"{100 * value:.1f}" if np.isfinite(value) else "–"
+        colour = "white" if value < np.mean(limits) else "black"
+        ax.text(column, row, text, ha="center", va="center", color=colour)
+    ax.set_yticks(
+        range(len(values)), [f"{units} units, {epochs} epochs" for units, epochs in values.index]
+    )
+    batches = values.columns.get_level_values(0)
+    for x in np.flatnonzero(batches[1:] != batches[:-1]):
+        ax.axvline(x + 0.5, color="white", lw=2.5)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return shown
+
+
+def _label_columns(ax, columns):
+    """Write the rate under each column, and the batch size under the columns that share it."""
+    ax.set_xticks(range(len(columns)), [f"{rate:g}" for _, rate in columns])
+    batches = columns.get_level_values(0)
+    centres = [np.flatnonzero(batches == size).mean() for size in batches.unique()]
+    ax.xaxis.remove_overlapping_locs = False
+    ax.set_xticks(centres, [f"batch {size}" for size in batches.unique()], minor=True)
+    ax.tick_params(axis="x", which="minor", length=0, pad=17)
+    ax.set_xlabel("learning rate, for each batch size")
+
+
+def _best_title(table):
+    if table.accuracy.isna().all():
+        return "Every run diverged"
+    best = table.groupby(list(FACTORS)).accuracy.mean()
+    depth, units, rate, batch, epochs = best.idxmax()
+    return (
+        f"Best, {best.max():.2%}: {depth} × {units} units, rate {rate:g}, batch {batch}, "
+        f"{epochs} epochs"
+    )
+
+
+@style.picture(
+    "Each run once. Runs inside the band cannot be told from the best one. Runs far to the right "
+    "are accurate but too sure of themselves: cross-entropy grows while accuracy stays.",
+    alt="Validation accuracy against validation cross-entropy of every run, with a noise band.",
+)
+def accuracy_against_cross_entropy(table, noise):
+    """Draw every run's validation accuracy against its validation cross-entropy.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    noise : float
+        Standard deviation of an accuracy, drawn as a band under the best.
+
+    Returns
+    -------
+    Picture
+    """
+    finished = table.dropna(subset="accuracy")
+    colours = dict(zip(sorted(table.learning_rate.unique()), cycle(style.COLOURS), strict=False))
+    markers = dict(zip(sorted(table.num_epochs.unique()), cycle("os^Dv<>pP*X"), strict=False))
+    fig, ax = style.figure(3.8)
+    for (rate, epochs), runs in finished.groupby(["learning_rate", "num_epochs"]):
+        look = {"color": colours[rate], "marker": markers[epochs], "ls": "", "alpha": 0.75}
+        ax.plot(runs.cross_entropy, runs.accuracy, **look)
+    best = finished.accuracy.max()
+    band = ax.axhspan(best - noise, best, color=style.YELLOW, alpha=0.4, lw=0, zorder=0)
+    band.set_label("one sd of noise")
+    keys = [_key(f"rate {rate:g}", colour, "o") for rate, colour in colours.items()]
+    keys += [_key(f"{epochs} epochs", style.GREY, marker) for epochs, marker in markers.items()]
+    ax.set(xlabel="validation cross-entropy (nats)", ylabel="validation accuracy")
+    style.in_percent(ax.yaxis)
+    ax.grid()
+    fig.legend(handles=[*keys, band], loc="outside right center")
+    inside = (finished.accuracy >= best - noise).sum()
+    style.set_title(fig, f"{inside} of {len(table)} runs lie within the noise of the best")
+    return fig
+
+
+def _key(label, colour, marker):
+    return Line2D([], [], color=colour, marker=marker, ls="", label=label)
+
+
+@style.picture(
+    "Points, since the differences are a hundredth of the values; the bars are the standard "
+    "deviation over seeds, the dashed line is the first recipe. A recipe is worth its cost if its "
+    "bar ends clear of the first one's.",
+    alt="Mean validation accuracy of each training recipe, with the standard deviation of seeds.",
+)
+def recipe_bars(table):
+    """Draw the validation accuracy of several recipes with the spread over their seeds.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a run, with the columns "recipe" (a text) and "accuracy"; the recipes are drawn
+        in the order of their first runs, and compared with the first of them.
+
+    Returns
+    -------
+    Picture
+    """
+    found = table.groupby("recipe", sort=False).accuracy.agg(["mean", "std"])
+    fig, ax = style.figure(0.9 + 0.32 * len(found))
+    colours = [style.GREY, *[style.BLUE] * (len(found) - 1)]
+    for y, (mean, sd) in enumerate(found.to_numpy()):
+        look = {"color": colours[y], "marker": "o", "capsize": 4, "ms": 7}
+        ax.errorbar(mean, y, xerr=np.nan_to_num(sd), **look)
+        frame = {"fc": "white", "ec": "none", "pad": 0.5}
+        place = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
+        ax.annotate(f"{mean:.2%}", (mean, y), bbox=frame, **place)
+    ax.axvline(found["mean"].iloc[0], color=style.GREY, ls="--", lw=1)
+    ax.set_yticks(range(len(found)), found.index)
+    ax.set_ylim(len(found) - 0.5, -0.8)
+    ax.margins(x=0.12)
+    ax.set_xlabel("validation accuracy, with the standard deviation over seeds")
+    style.in_percent(ax.xaxis)
+    ax.grid(axis="x")
+    gain = 100 * (found["mean"].max() - found["mean"].iloc[0])
+    style.set_title(
+        fig, f"Best: {found['mean'].idxmax()},\n{gain:+.2f} points over {found.index[0]}"
+    )
+    return fig

@@ -1,0 +1,255 @@
+"""The figures of part A: the data, the learning curves, and what one network gets wrong."""
+
+import numpy as np
+from matplotlib.colors import PowerNorm
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+
+from helpers.data import CLASS_NAMES, IMAGE_SHAPE
+from helpers.figures import style
+
+
+@style.picture(
+    "The first images of each class, with the size of the class. Good: classes of about equal "
+    "size. The network will find hard what you find hard: shirt, coat or pullover?",
+    alt="Ten rows of clothing images, one row a class, each with the number of its images.",
+)
+def samples(data, count=12):
+    """Draw the first images of each class, and how many there are.
+
+    Parameters
+    ----------
+    data : helpers.data.Images
+    count : int
+        Images of each class, which must have so many.
+
+    Returns
+    -------
+    Picture
+    """
+    rows = [np.flatnonzero(data.labels == k) for k in range(len(CLASS_NAMES))]
+    first = np.concatenate([data.images[row[:count]] for row in rows])
+    fig, ax = style.figure(0.7 + style.WIDTH * 0.75 * len(rows) / count)
+    style.show_tiles(ax, first, count, "gray_r", (-0.5, 0.5))
+    names = [f"{name}\n{len(row):,}" for name, row in zip(CLASS_NAMES, rows, strict=True)]
+    style.label_tiles(ax, names)
+    style.set_title(fig, "Trousers and bags stand apart; shirt, coat and pullover look alike")
+    return fig
+
+
+@style.picture(
+    "After each epoch, on the first 6,000 training images and on all validation images; epoch 0 "
+    "is the network before its first step. Good: both curves fall together. Bad: a validation "
+    "cross-entropy that turns up while training goes on falling (too many epochs, or too large a "
+    "network), or one that jumps (too large a rate).",
+    alt="Cross-entropy and accuracy by epoch, each with a curve for training and for validation.",
+)
+def learning_curves(history):
+    """Draw cross-entropy and accuracy after each epoch, from the initial weights on.
+
+    Parameters
+    ----------
+    history : helpers.sgd.History
+
+    Returns
+    -------
+    Picture
+    """
+    fig, (loss, accuracy) = style.figure(3.0, 1, 2)
+    for ax, quantity in (loss, "cross_entropy"), (accuracy, "accuracy"):
+        for part, colour, marker in ("training", style.BLUE, "o"), ("validation", style.RED, "s"):
+            values = np.array(getattr(history, f"{part}_{quantity}"))
+            ax.plot(values, color=colour, marker=marker, label=part)
+        ax.set_xlabel("epochs of training")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.grid(axis="y")
+    loss.set(ylabel="cross-entropy (nats), logarithmic", yscale="log")
+    loss.yaxis.set(major_locator=LogLocator(subs=(1, 2, 3, 5)), minor_locator=NullLocator())
+    loss.yaxis.set_major_formatter("{x:g}")
+    _error_scale(accuracy)
+    loss.legend()
+    style.set_title(fig, _learning_title(history))
+    return fig
+
+
+def _error_scale(ax):
+    """Stretch an axis of accuracies by the logarithm of the error, up to 99.95 %."""
+    ax.set_yscale(
+        "function",
+        functions=(lambda share: -np.log(np.maximum(1 - share, 5e-4)), lambda y: 1 - np.exp(-y)),
+    )
+    ticks = [0, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.999]
+    ax.yaxis.set_major_locator(FixedLocator(ticks))
+    style.in_percent(ax.yaxis)
+    ax.set_ylabel("accuracy (logarithmic in the error)")
+
+
+def _learning_title(history):
+    validation = history.validation_accuracy[-1]
+    gap = history.training_accuracy[-1] - validation
+    return (
+        f"Validation accuracy {validation:.1%} after {len(history) - 1} epochs, "
+        f"{100 * abs(gap):.1f} points {'under' if gap >= 0 else 'over'} training"
+    )
+
+
+@style.picture(
+    "Counts, and under them the share of the true class. Good: a dark diagonal, and nothing "
+    "elsewhere. Bad: a dark cell beside the diagonal, or a column that attracts all classes.",
+    alt="Confusion matrix of the ten classes with counts and shares of each row.",
+)
+def confusion(counts):
+    """Draw which class was taken for which.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (10, 10)
+        See `helpers.analysis.confusion_counts`.
+
+    Returns
+    -------
+    Picture
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fig, ax = style.figure(5.6)
+    shown = ax.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="auto")
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        share = shares[row, column]
+        text = f"{counts[row, column]:,}\n{share:.{1 if share < 0.1 else 0}%}"
+        colour = "white" if share > 0.35 else "black"
+        ax.text(column, row, text, ha="center", va="center", color=colour, linespacing=1.0)
+    ax.set_xticks(range(10), CLASS_NAMES, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(10), CLASS_NAMES)
+    ax.set(xlabel="predicted class", ylabel="true class")
+    ax.tick_params(length=0)
+    bar = fig.colorbar(shown, ax=ax, aspect=30, pad=0.02)
+    style.in_percent(bar.ax.yaxis)
+    bar.set_label("share of the true class")
+    style.set_title(fig, _confusion_title(shares))
+    return fig
+
+
+def _confusion_title(shares):
+    wrong = np.where(np.eye(len(shares), dtype=bool), -1, shares)
+    true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
+    return (
+        f"The most frequent confusion: {wrong.max():.0%} of “{CLASS_NAMES[true]}” "
+        f"are taken for “{CLASS_NAMES[predicted]}”"
+    )
+
+
+@style.picture(
+    "The accuracy of each class with its standard error, and that of all images (dashed). Good: "
+    "all bars near the dashed line. One value for all classes hides that some are nearly solved "
+    "while others are missed often.",
+    alt="Bars of the accuracy of each class with standard errors, the best class on top.",
+)
+def per_class_accuracy(counts):
+    """Draw the accuracy of each class with its standard error, the best class first.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (10, 10)
+        See `helpers.analysis.confusion_counts`; no class may be empty.
+
+    Returns
+    -------
+    Picture
+    """
+    totals = counts.sum(axis=1)
+    accuracy = counts.diagonal() / totals
+    error = np.sqrt(accuracy * (1 - accuracy) / totals)
+    order = np.argsort(accuracy)
+    overall = counts.trace() / totals.sum()
+    fig, ax = style.figure(3.2)
+    ax.barh(range(10), accuracy[order], xerr=error[order], color=style.BLUE, ecolor="black")
+    for y, k in enumerate(order):
+        ax.text(0.01, y, f"{accuracy[k]:.1%}", color="white", va="center", weight="bold")
+    ax.axvline(overall, color=style.RED, ls="--")
+    ax.text(overall, 9.6, f"all: {overall:.1%}", color=style.RED, ha="center", va="bottom")
+    ax.set_yticks(range(10), [CLASS_NAMES[k] for k in order])
+    ax.set(xlim=(0, 1), xlabel="accuracy", ylim=(-0.6, 9.6))
+    style.in_percent(ax.xaxis)
+    hard, easy = CLASS_NAMES[order[0]], CLASS_NAMES[order[-1]]
+    least, most = f"{accuracy.min():.0%}", f"{accuracy.max():.0%}"
+    style.set_title(fig, f"“{easy}” is easiest ({most}), “{hard}” hardest ({least})")
+    return fig
+
+
+@style.picture(
+    "The mistakes that the network was surest of. Good: you hesitate as well, or doubt the label. "
+    "Bad: plain cases.",
+    alt="Misclassified images with the predicted class, its probability and the true class.",
+)
+def mistakes(images, labels, probabilities, columns=5):
+    """Draw wrongly classified images with what the network said and how sure it was.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, 784)
+    labels : ndarray of int, shape (n,)
+    probabilities : ndarray, shape (n, 10)
+    columns : int
+
+    Returns
+    -------
+    Picture
+    """
+    rows = max(1, -(-len(images) // columns))
+    fig, axes = style.figure(0.4 + 1.75 * rows, rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, image, label, p in zip(axes.flat, images, labels, probabilities, strict=False):
+        ax.imshow(image.reshape(IMAGE_SHAPE), cmap="gray_r", vmin=-0.5, vmax=0.5)
+        said = f"said {CLASS_NAMES[p.argmax()]}\nat {_percent(p.max())}"
+        ax.set_title(f"{said}\nis {CLASS_NAMES[label]}", fontsize=9, loc="center")
+    least = probabilities.max(axis=1).min() if len(images) else 1
+    style.set_title(
+        fig, f"Sure and wrong: {len(images)} mistakes made at {_percent(least)} or more"
+    )
+    return fig
+
+
+def _percent(p):
+    """Write a share without rounding it up to 100 %."""
+    return "over 99.9%" if p > 0.999 else f"{p:.1%}"
+
+
+@style.picture(
+    "Accuracy against confidence, with standard errors; the bars below show how many predictions "
+    "each point stands for. Good: points on the dashed line. Below it the network is too sure of "
+    "itself, above it not sure enough.",
+    alt="Accuracy against confidence in ten bins, with a histogram of the confidence.",
+)
+def reliability(calibration):
+    """Draw accuracy against confidence, and how many predictions there are of each confidence.
+
+    Parameters
+    ----------
+    calibration : helpers.analysis.Calibration
+
+    Returns
+    -------
+    Picture
+        Bins of fewer than 10 predictions are left out of the curve.
+    """
+    fig, (ax, below) = style.figure(4.6, 2, 1, sharex=True, height_ratios=(3, 1))
+    counts, num_bins = calibration.counts, len(calibration.counts)
+    full = counts >= 10
+    x, y = calibration.confidence[full], calibration.accuracy[full]
+    error = np.sqrt(y * (1 - y) / counts[full])
+    ax.plot((0, 1), (0, 1), color=style.GREY, ls="--", label="as sure as right")
+    ax.errorbar(
+        x, y, error, color=style.BLUE, marker="o", capsize=3, label="network, standard error"
+    )
+    ax.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
+    ax.legend(loc="upper left")
+    ax.grid()
+    left = np.arange(num_bins) / num_bins
+    below.bar(left, counts, 1 / num_bins, align="edge", color=style.BLUE, edgecolor="white")
+    below.set(xlabel="confidence (the largest probability)", ylabel="predictions")
+    below.yaxis.set_major_formatter("{x:,.0f}")
+    style.in_percent(ax.yaxis, below.xaxis)
+    side = "Too sure" if calibration.bias > 0 else "Not sure enough"
+    gap = 100 * calibration.error
+    style.set_title(fig, f"{side}: confidence and accuracy differ by {gap:.1f} points on average")
+    return fig
