@@ -5,7 +5,7 @@ the old content or the new one, never a torn one. The functions know nothing of 
 Left out: locks and the replacing of a part's whole set of files (`helpers.batch.output`).
 """
 
-import hashlib
+import errno
 import io
 import json
 import os
@@ -84,6 +84,19 @@ def replacing(path):
         raise
 
 
+def read_bytes(path):
+    """Read a whole file; what is no regular file (a FIFO never ends) is an OSError as well."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file")
+    return path.read_bytes()
+
+
+def write_bytes(path, content):
+    """Replace a file atomically; `content` is bytes."""
+    with replacing(path) as file:
+        file.write(content)
+
+
 def write_text(path, text):
     """Replace a text file (UTF-8, line feeds) atomically.
 
@@ -92,60 +105,35 @@ def write_text(path, text):
     path : str or Path
     text : str
     """
-    with replacing(path) as file:
-        file.write(text.encode())
+    write_bytes(path, text.encode())
 
 
 def write_json(path, content):
-    """Replace a JSON file atomically; not-a-number is refused.
+    """Replace a JSON file atomically; a number that is not finite raises ValueError.
 
     Parameters
     ----------
     path : str or Path
     content : dict or list
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite.
     """
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_array(path, array):
-    """Replace a .npy file atomically; no pickle, only finite numbers.
+    """Replace a .npy file atomically; what `array_bytes` refuses raises ValueError.
 
     Parameters
     ----------
     path : str or Path
     array : ndarray
-
-    Raises
-    ------
-    ValueError
-        If an entry is not finite, or the array holds objects.
     """
-    if array.dtype.hasobject:
-        raise ValueError(f"{Path(path).name}: not written, it would hold pickled objects")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{Path(path).name}: not written, it would hold NaN or infinity")
+    write_bytes(path, array_bytes(array))
+
+
+def array_bytes(array):
+    """Make the content of a .npy file: no pickle, only finite numbers, or ValueError."""
     content = io.BytesIO()  # NumPy's own writes hide why one failed, e.g. a full disk
     np.save(content, array, allow_pickle=False)
-    with replacing(path) as file:
-        file.write(content.getbuffer())
-
-
-def sha256(path):
-    """Hash a file's bytes.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if not np.isfinite(array).all():
+        raise ValueError("an array with NaN or infinity is not saved")
+    return content.getvalue()

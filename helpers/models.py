@@ -1,31 +1,63 @@
-"""A trained network on disk: its weights as .npy, everything else about it as JSON.
+"""A trained network on disk: its weights as NAME_weights.npy, all else about it as NAME.json.
 
-The JSON card holds the hash of the weights, so that two files of different runs are never taken
-for one network. Nothing is pickled, and a pickle is never opened. Left out: choosing the network
+The JSON card holds the SHA-256 of the weights, which alone decides whether two files are of one
+network. Nothing is pickled, and a pickle is never opened. Left out: choosing the network
 (`helpers.grid.search`) and running it (`helpers.network`).
 """
 
 import hashlib
-import html
-import io
-import json
+import shlex
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
+from typing import Annotated
 
 import numpy as np
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import from_json
 
-from helpers import files, network
+from helpers import data, files, network
 
-BEST, WIDE = "best_model", "wide_model"
-"""Names of the two networks that are kept: the best of the grid, and the wider one."""
-CARD_KEYS = "layer_sizes", "hyperparameters", "seeds", "validation", "versions", "sha256"
-REMEDY = "run part C first: python -m helpers c"
+BEST, RECIPE, WIDE = "best_model", "recipe_model", "wide_model"
+"""The best network of the grid, the best recipe on the grid's widths, and the wider network."""
+
+Width = Annotated[int, Field(ge=1, le=10_000)]
+Seed = Annotated[int, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 class ModelError(ValueError):
-    """A saved network is missing or not whole; the message names file and remedy."""
+    """A saved network is missing or not whole; the message names file and remedy in one line."""
+
+
+class Seeds(BaseModel, strict=True, allow_inf_nan=False):
+    """The seeds of a recipe."""
+
+    seed: Seed
+    shuffle_seed: Seed
+
+
+class Scores(BaseModel, strict=True, allow_inf_nan=False):
+    """What a network reaches on images that it was not trained on."""
+
+    cross_entropy: NotNegative
+    accuracy: Annotated[float, Field(ge=0, le=1)]
+
+
+class Card(BaseModel, strict=True, extra="allow", allow_inf_nan=False):
+    """The entries that every card has; part C adds more."""
+
+    layer_sizes: Annotated[list[Width], Field(min_length=2, max_length=100)]
+    hyperparameters: dict[str, NotNegative | str]
+    seeds: Seeds
+    validation: Scores
+    test: Scores
+    versions: dict[str, str]
+    sha256: str
+
+
+CARD_KEYS = tuple(Card.model_fields)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,39 +67,31 @@ class Model:
     Attributes
     ----------
     weights : ndarray of float32, shape (P,)
-        In the canonical order of `helpers.network.unpack`; read-only.
+        In the order of `helpers.network.unpack`; read-only.
+    layers : list of (ndarray, ndarray)
+        Views of them.
     layer_sizes : tuple of int
     card : dict
-        What `best_model.json` holds; see `make_card`.
+        What NAME.json holds; see `make_card`.
     """
 
     weights: np.ndarray
+    layers: list
     layer_sizes: tuple
     card: dict
 
     @property
-    def initial_weights(self):
-        """ndarray of float32, shape (P,) : the weights before training, drawn again."""
-        return network.init_weights(self.layer_sizes, self.card["seeds"]["seed"], np.float32)
+    def initial_layers(self):
+        """List of (ndarray, ndarray) : what training began with, drawn again."""
+        seed = self.card["seeds"]["seed"]
+        weights = network.init_weights(self.layer_sizes, seed, np.float32)
+        return network.unpack(weights, self.layer_sizes)
 
     def __repr__(self):
         return (
             f"Model {'-'.join(map(str, self.layer_sizes))}: {len(self.weights):,} weights, "
             f"validation accuracy {self.card['validation']['accuracy']:.2%}"
         )
-
-    def _repr_html_(self):
-        facts = {
-            "layers": "-".join(map(str, self.layer_sizes)),
-            "weights": f"{len(self.weights):,}",
-        }
-        for key in "hyperparameters", "seeds", "validation":
-            facts |= {f"{key}: {name}": value for name, value in self.card[key].items()}
-        rows = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{html.escape(_short(value))}</td></tr>"
-            for name, value in facts.items()
-        )
-        return f"<table>{rows}</table>"
 
 
 def make_card(recipe, cross_entropy, accuracy, **more):
@@ -79,7 +103,7 @@ def make_card(recipe, cross_entropy, accuracy, **more):
     cross_entropy, accuracy : float
         On the validation images.
     **more
-        Further entries, e.g. ``test={"accuracy": 0.87}``.
+        Further entries; ``test={"cross_entropy": ..., "accuracy": ...}`` is needed to save it.
 
     Returns
     -------
@@ -100,32 +124,30 @@ def make_card(recipe, cross_entropy, accuracy, **more):
 
 
 def save_model(folder, weights, card, name=BEST):
-    """Write NAME_weights.npy and NAME.json, each atomically: the weights, then their card.
+    """Write NAME_weights.npy and NAME.json, each atomically.
 
     Parameters
     ----------
     folder : str or Path
         Must exist.
     weights : ndarray, shape (P,)
-        In the canonical order; stored as float32.
+        Stored as float32.
     card : dict
-        See `make_card`; the hash of the weights is added.
+        See `make_card`; the SHA-256 of the weights is added.
     name : str
 
     Raises
     ------
-    ModelError
-        If the card lacks a key or does not describe these weights.
     ValueError
-        If a weight or a number of the card is not finite.
+        If the card is not one (ModelError), does not fit the weights, or a number is not finite.
     """
-    folder = Path(folder)
-    weights = np.asarray(weights, np.float32)
-    path = folder / f"{name}_weights.npy"
-    _check_card(card | {"sha256": ""}, f"{name}.json")
-    _check_weights(weights, card["layer_sizes"], path.name)
-    files.write_array(path, weights)
-    files.write_json(folder / f"{name}.json", card | {"sha256": files.sha256(path)})
+    path, card_path = _paths(folder, name)
+    content = files.array_bytes(np.asarray(weights, np.float32))
+    card = card | {"sha256": hashlib.sha256(content).hexdigest()}
+    _check_card(card, card_path)
+    network.unpack(weights, card["layer_sizes"])
+    files.write_json(card_path, card)
+    files.write_bytes(path, content)
 
 
 def load_model(folder, name=BEST):
@@ -143,72 +165,67 @@ def load_model(folder, name=BEST):
     Raises
     ------
     ModelError
-        If a file is missing, cut off, of another shape or type, holds NaN or pickled objects, or
-        does not belong to the other file.
+        If a file is missing, is not what `save_model` writes, or does not belong to the other.
     """
-    folder = Path(folder)
-    card_file, weights_file = f"{name}.json", f"{name}_weights.npy"
-    card = _read_card(_read(folder / card_file), card_file)
-    content = _read(folder / weights_file)
-    weights = _parse_array(content, weights_file)
-    _check_weights(weights, card["layer_sizes"], weights_file)
+    path, card_path = _paths(folder, name)
+    card = read_card(card_path)
+    content = _read(path)
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
-        raise ModelError(
-            f"{weights_file} and {card_file} come from different runs (SHA-256 differs); {REMEDY}"
-        )
-    weights.flags.writeable = False
-    return Model(weights, tuple(card["layer_sizes"]), card)
+        raise _refusal(path, f"not the weights that {card_path.name} describes (SHA-256 differs)")
+    layer_sizes = tuple(card["layer_sizes"])
+    try:
+        weights = _parse_weights(content, network.num_weights(layer_sizes))
+    except ValueError as error:
+        raise _refusal(path, error) from None
+    return Model(weights, network.unpack(weights, layer_sizes), layer_sizes, card)
+
+
+def read_card(path):
+    """Read and check a card; returns a dict, raises ModelError."""
+    content = _read(path)
+    try:
+        card = from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise _refusal(path, f"not whole JSON ({error})") from None
+    _check_card(card, path)
+    return card
+
+
+def _paths(folder, name):
+    return Path(folder) / f"{name}_weights.npy", Path(folder) / f"{name}.json"
 
 
 def _read(path):
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise ModelError(f"{path.name}: missing in {path.parent.name}; {REMEDY}") from None
+        return files.read_bytes(path)
+    except OSError as error:
+        raise _refusal(path, f"cannot be read ({error.strerror})") from None
 
 
-def _read_card(content, file):
+def _check_card(card, path):
     try:
-        card = json.loads(content)
-    except ValueError as error:
-        raise ModelError(f"{file}: not whole JSON ({error}); {REMEDY}") from None
-    _check_card(card, file)
-    return card
+        sizes = Card.model_validate(card).layer_sizes
+    except ValidationError as error:
+        found = error.errors()[0]
+        where = ".".join(map(str, found["loc"])) or "the card"
+        value = "" if found["type"] == "missing" else f", found {found['input']!r:.80}"
+        raise _refusal(path, f"{where}: {found['msg']}{value}") from None
+    if (sizes[0], sizes[-1]) != (data.NUM_PIXELS, data.NUM_CLASSES):
+        raise _refusal(path, f"layer_sizes: expected 784 first and 10 last, found {sizes}")
 
 
-def _check_card(card, file):
-    missing = [key for key in CARD_KEYS if not isinstance(card, dict) or key not in card]
-    if missing:
-        raise ModelError(f"{file}: lacks {', '.join(missing)}; {REMEDY}")
-    sizes = card["layer_sizes"]
-    fine = isinstance(sizes, list) and all(type(n) is int and n > 0 for n in sizes)
-    if not fine or len(sizes) < 2:
-        raise ModelError(f"{file}: layer_sizes = {sizes}: expected two or more; {REMEDY}")
-    for key, name in ("seeds", "seed"), ("validation", "accuracy"):
-        if not isinstance(card[key], dict) or name not in card[key]:
-            raise ModelError(f"{file}: lacks {name} in {key}; {REMEDY}")
+def _parse_weights(content, num_weights):
+    """View the bytes of the one array that fits; no header is ever interpreted."""
+    weights = np.frombuffer(content[-4 * num_weights :], np.float32)
+    if files.array_bytes(weights) != content:
+        raise ValueError(f"expected an array of {num_weights:,} float32 numbers")
+    return weights
 
 
-def _parse_array(content, file):
-    """Read the bytes of a .npy file, and of nothing else: a pickle is refused unopened."""
-    try:
-        return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, MemoryError) as error:
-        raise ModelError(f"{file}: not a whole array ({error}); {REMEDY}") from None
-
-
-def _check_weights(weights, layer_sizes, file):
-    expected = (network.num_weights(layer_sizes),)
-    if weights.dtype != np.float32:
-        found = f"type: expected float32, found {weights.dtype}"
-    elif weights.shape != expected:
-        found = f"shape: expected {expected}, found {weights.shape}"
-    elif not np.isfinite(weights).all():
-        found = "holds NaN or infinity"
-    else:
-        return
-    raise ModelError(f"{file}: {found}; {REMEDY}")
-
-
-def _short(value):
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _refusal(path, what):
+    """Make the error for a file, with the command that writes it anew."""
+    folder = path.parent.resolve()
+    shown = folder.relative_to(files.PROJECT) if files.PROJECT in folder.parents else folder
+    options = {files.OUTPUTS: "", files.OUTPUTS / "quick": " --quick"}
+    option = options.get(folder, f" --output {shlex.quote(str(shown))}")
+    return ModelError(f"{path.name}: {what}; run part C first: python -m helpers c{option}")
