@@ -1,7 +1,9 @@
 """Numbers about a trained network that the pictures and tables are made of.
 
-Confusions, calibration, mistakes, and what the units of its layers respond to. Left out: drawing
-(`helpers.figures`), training, and the mathematics of the network itself (`helpers.network`).
+Confusions, calibration, mistakes, and what the units of its layers respond to. `layers` is
+[(W_1, b_1), ..., (W_L, b_L)] as in `helpers.network`, and `W` the matrix of the first layer, shape
+(units, 784). Left out: drawing (`helpers.figures`), training, and the mathematics of the network
+itself.
 """
 
 from dataclasses import dataclass
@@ -14,17 +16,14 @@ from helpers.sgd import one_blas_thread
 
 GAP = 2
 """Pixels between the tiles of a picture of weights."""
-CHUNK = 6_000
-"""Images that pass the network at once: keeps the activations of a pass to a few megabytes."""
 
 
-def probabilities(weights, layer_sizes, images):
+def probabilities(layers, images):
     """Compute the probability that a network gives to each class.
 
     Parameters
     ----------
-    weights : ndarray, shape (P,)
-    layer_sizes : sequence of int
+    layers : list of (ndarray, ndarray)
     images : ndarray, shape (n, n_0)
 
     Returns
@@ -33,7 +32,8 @@ def probabilities(weights, layer_sizes, images):
         Each row sums to 1.
     """
     with one_blas_thread():
-        return network.softmax(network.forward(weights, layer_sizes, images)[-1]).T
+        _, logits = network.forward(layers, images)
+    return network.softmax(logits).T
 
 
 def confusion_counts(labels, predicted, num_classes=10):
@@ -118,50 +118,41 @@ def calibration(labels, probabilities, num_bins=10):
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * num_bins).astype(int), num_bins - 1)
-    counts, sure, hits = (
-        np.bincount(bins, values, minlength=num_bins) for values in (None, confidence, right)
-    )
+    counts, sure, hits = (np.bincount(bins, v, num_bins) for v in (None, confidence, right))
     full = np.where(counts, counts, np.nan)
     return Calibration(counts, sure / full, hits / full)
 
 
-def activity(weights, layer_sizes, images):
+def activity(layers, images):
     """Measure for which share of the images each hidden unit is active (above 0).
 
     Parameters
     ----------
-    weights : ndarray, shape (P,)
-    layer_sizes : sequence of int
+    layers : list of (ndarray, ndarray)
     images : ndarray, shape (n, n_0)
 
     Returns
     -------
     list of ndarray, shapes (n_l,)
-        One array a hidden layer; a unit at 0 is dead: it never helps, and never learns again.
+        One array for each hidden layer; a unit at 0 is dead: it never helps, and never learns.
     """
-    totals = [np.zeros(n, int) for n in layer_sizes[1:-1]]
     with one_blas_thread():
-        for start in range(0, len(images), CHUNK):
-            part = images[start : start + CHUNK]
-            for total, h in zip(
-                totals, network.forward(weights, layer_sizes, part)[:-1], strict=True
-            ):
-                total += (h > 0).sum(axis=1)
-    return [total / len(images) for total in totals]
+        activations, _ = network.forward(layers, images)
+    return [(h > 0).mean(axis=1) for h in activations[1:]]
 
 
-def order_by_norm(matrix):
+def order_by_norm(W):
     """Order units by the length of their weight vectors, the longest first.
 
     Parameters
     ----------
-    matrix : ndarray, shape (units, n_in)
+    W : ndarray, shape (units, n_in)
 
     Returns
     -------
     ndarray of int, shape (units,)
     """
-    return np.argsort(-np.linalg.norm(matrix, axis=1), kind="stable")
+    return np.argsort(-np.linalg.norm(W, axis=1), kind="stable")
 
 
 def tile_W0(W, columns=None):
@@ -211,13 +202,13 @@ def neighbour_correlation(W):
     return np.array(correlations)
 
 
-def most_exciting(matrix, biases, images, count):
+def most_exciting(W, b, images, count):
     """Find the images at which each unit's W x + b is largest.
 
     Parameters
     ----------
-    matrix : ndarray, shape (units, n_in)
-    biases : ndarray, shape (units,)
+    W : ndarray, shape (units, n_in)
+    b : ndarray, shape (units,)
     images : ndarray, shape (n, n_in)
     count : int
 
@@ -227,5 +218,5 @@ def most_exciting(matrix, biases, images, count):
         Indices of images, the most exciting first.
     """
     with one_blas_thread():
-        excitement = matrix @ images.T + biases[:, None]
+        excitement = W @ images.T + b[:, None]
     return np.argsort(-excitement, axis=1, kind="stable")[:, :count]

@@ -1,15 +1,12 @@
 """The numbers behind the pictures, against counts by hand, brute force and scikit-learn."""
 
-import ast
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
-from helpers import analysis, network, sgd
-from helpers.notebook.sources import source_of
+from helpers import analysis, network
 
 LABELS = np.array([0, 1, 2, 0, 1])
 PROBABILITIES = np.array(
@@ -55,30 +52,27 @@ def test_certainty_falls_into_the_last_bin():
 
 def test_probabilities_are_those_of_the_network():
     layer_sizes = (6, 5, 4)
-    weights = network.init_weights(layer_sizes, 0)
+    layers = network.unpack(network.init_weights(layer_sizes, 0), layer_sizes)
     images = np.random.default_rng(0).normal(size=(7, 6))
-    found = analysis.probabilities(weights, layer_sizes, images)
+    found = analysis.probabilities(layers, images)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     labels = np.arange(7) % 4
-    expected = network.cross_entropy(weights, layer_sizes, images, labels)
+    expected = network.cross_entropy(layers, images, labels)
     assert -np.log(found[np.arange(7), labels]).mean() == pytest.approx(expected, rel=1e-12)
 
 
-def test_dead_units_are_counted_across_chunks(monkeypatch):
-    monkeypatch.setattr(analysis, "CHUNK", 4)
-    layer_sizes = (1, 3, 2, 2)
+def test_dead_units_by_hand():
     # First layer: active always, for positive x, never. Second: never, always.
-    W = [np.array([[0.0], [1], [0]]), np.zeros((2, 3)), np.ones((2, 2))]
-    b = [np.array([1.0, 0, -1]), np.array([-1.0, 1]), np.zeros(2)]
+    layers = [
+        (np.array([[0.0], [1], [0]]), np.array([1.0, 0, -1])),
+        (np.zeros((2, 3)), np.array([-1.0, 1])),
+        (np.ones((2, 2)), np.zeros(2)),
+    ]
     images = np.array([[-2.0], [-1], [0], [1], [2], [3], [4], [5], [6], [7]])
-    first, second = analysis.activity(network.pack(W, b), layer_sizes, images)
+    first, second = analysis.activity(layers, images)
     assert list(first) == [1, 0.7, 0]  # at x = 0 the second unit is 0, not active
     assert list(second) == [0, 1]
-
-
-def test_no_hidden_layer_has_no_units():
-    weights = network.init_weights((4, 3), 0)
-    assert analysis.activity(weights, (4, 3), np.zeros((5, 4))) == []
+    assert analysis.activity(layers[:1], images) == []
 
 
 def test_units_by_length():
@@ -93,26 +87,6 @@ def test_most_exciting_images_by_brute_force():
     for w, b, best in zip(matrix, biases, found, strict=True):
         ranked = sorted(range(20), key=lambda i: -(w @ images[i] + b))
         assert list(best) == ranked[:3]
-
-
-@pytest.mark.parametrize(
-    "item", [network.unpack, network.Passes.backward, sgd.SGD.run_epoch, sgd.History.line]
-)
-def test_shown_source_is_the_code_without_its_docstring(item):
-    text = source_of(item)
-    [shown] = ast.parse(text).body
-    assert ast.get_docstring(shown) is None
-    assert shown.name == item.__name__
-    assert '"""' not in text
-    assert item.__doc__.strip().splitlines()[0] not in text
-
-
-def undocumented(x):
-    return x + 1
-
-
-def test_source_without_a_docstring_is_shown_whole():
-    assert source_of(undocumented) == "def undocumented(x):\n    return x + 1"
 
 
 @pytest.mark.parametrize(("units", "columns", "lines"), [(50, 8, 7), (49, 7, 7), (1, 1, 1)])
