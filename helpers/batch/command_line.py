@@ -8,15 +8,12 @@ Left out: how a notebook runs (`helpers.batch.execution`) and how results are pu
 
 import argparse
 import ast
-import difflib
 import json
 import os
 import shutil
 import signal
 import sys
 import time
-from dataclasses import fields
-from functools import cache
 from pathlib import Path
 from typing import get_origin
 
@@ -25,9 +22,9 @@ from tqdm import tqdm
 
 from helpers import data, files, models
 from helpers.batch import output as batch
-from helpers.batch.execution import PartError, execute, parameters_of, strip
-from helpers.notebook.parts import FULL, PARTS
-from helpers.notebook.settings import SettingError, describe
+from helpers.batch.execution import PartError, execute, strip
+from helpers.notebook import parameters as known
+from helpers.notebook.parameters import FULL, PARTS, ParameterError
 from helpers.report.results import build_report
 
 LINE_EVERY = 15
@@ -39,7 +36,7 @@ class RefusedError(ValueError):
 
 
 _received = []
-REFUSALS = RefusedError, SettingError, data.DataError, models.ModelError, batch.OutputError
+REFUSALS = RefusedError, ParameterError, data.DataError, models.ModelError, batch.OutputError
 """What is found before anything runs."""
 
 
@@ -161,7 +158,7 @@ def make_plan(options, folder):
 
     Raises
     ------
-    RefusedError, SettingError, DataError, ModelError
+    RefusedError, ParameterError, DataError, ModelError
     """
     unknown = [part for part in options.parts if part.lower() not in PARTS]
     if unknown:
@@ -284,40 +281,23 @@ def parameter_help():
     lines = []
     for part, kind in PARTS.items():
         lines.append(f"\npart {part}: {kind.__doc__}")
-        for field in fields(kind):
-            meaning, limits = field.metadata["meaning"], field.metadata["limits"]
-            lines.append(f"  {field.name} = {_defaults(part)[field.name]!r}")
-            lines.append(f"      {meaning}: {describe(field.type, limits)}")
+        for name, field in kind.model_fields.items():
+            lines.append(f"  {name} = {known.defaults(part)[name]!r}")
+            lines.append(f"      {field.description}: {known.allowed(part, name)}")
     return "\n".join(lines)
-
-
-@cache
-def _defaults(part):
-    name = f"part_{part}.ipynb"
-    try:
-        found = parameters_of(files.NOTEBOOKS / name)
-        defaults = {name: ast.literal_eval(entry["default"]) for name, entry in found.items()}
-    except (OSError, ValueError, SyntaxError, nbformat.ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise RefusedError(f"{name}: its parameters cannot be read ({reason})") from None
-    wrong = defaults.keys() ^ {field.name for field in fields(PARTS[part])}
-    if wrong:
-        raise RefusedError(f"{name}: unknown or missing in its parameters cell: {sorted(wrong)}")
-    return defaults
 
 
 def _parameters(part, options, folder):
     """Collect what to inject into one part, checked against its settings."""
-    kind = PARTS[part]
-    names = {field.name: field.type for field in fields(kind)}
-    injected = {} if options.quick else dict(FULL.get(part, {}))
+    names = PARTS[part].model_fields
+    injected = {} if options.quick else dict(FULL[part])
     places = {"output_dir": batch.as_parameter(folder), "model_dir": batch.as_parameter(folder)}
     injected |= {name: value for name, value in places.items() if name in names}
     for name, value in options.parameters.items():
         if name in names:
-            alone = get_origin(names[name]) is tuple and not isinstance(value, (list, tuple))
+            alone = get_origin(names[name].annotation) is tuple and not isinstance(value, list)
             injected[name] = [value] if alone else value
-    checked = kind(**_defaults(part) | injected)
+    checked = PARTS[part](**known.defaults(part) | injected)
     return {name: _plain(getattr(checked, name)) for name in injected}
 
 
@@ -332,18 +312,12 @@ def _keep_failed(partial, failed):
 
 
 def _refuse_unknown(parameters, parts):
-    accepted = sorted({field.name for part in parts for field in fields(PARTS[part])})
-    accepted.remove("output_dir")
+    accepted = {name for part in parts for name in PARTS[part].model_fields} - {"output_dir"}
     for name in parameters:
         if name == "output_dir":
             raise RefusedError("parameter 'output_dir': set it with --output DIR")
         if name not in accepted:
-            close = difflib.get_close_matches(name, accepted, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise RefusedError(
-                f"unknown parameter {name!r} for part {', '.join(parts)}: "
-                f"expected one of {', '.join(accepted)}{hint}"
-            )
+            raise known.unknown(name, accepted)
 
 
 def _value(text):

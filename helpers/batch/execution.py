@@ -23,7 +23,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
 from helpers.files import PROJECT
-from helpers.notebook.records import VARIES
+from helpers.notebook.live import PROGRESS
 
 KEPT_METADATA = {"kernelspec", "language_info"}
 INJECTED_ID = "injected-parameters"
@@ -62,12 +62,9 @@ class _Client(PapermillNotebookClient):
             raise
 
     def process_message(self, msg, cell, cell_index):
-        content = msg["content"]
-        data = content.get("data", {})
-        is_line = VARIES in data and "text/html" not in data
-        text = data["text/plain"] if is_line else content.get("text", "")
-        if text.strip():
-            self._listener(cell_index, text.strip().splitlines()[-1])
+        data = msg["content"].get("data", {})
+        if PROGRESS in data and data["text/plain"]:
+            self._listener(cell_index, data["text/plain"])
         return super().process_message(msg, cell, cell_index)
 
 
@@ -114,21 +111,6 @@ def _connection_file():
 
 
 papermill_engines.register("helpers", _Engine)
-
-
-def parameters_of(path):
-    """Read a notebook's parameters cell.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    dict of str to dict
-        ``name``, ``default`` (source text), ``inferred_type_name``, ``help`` (the comment).
-    """
-    return papermill.inspect_notebook(str(path))
 
 
 def execute(path, partial, parameters, folder, listener=lambda cell_index, line: None):

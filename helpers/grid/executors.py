@@ -94,7 +94,7 @@ def executor_for(settings):
 
     Parameters
     ----------
-    settings : helpers.notebook.parts.PartC
+    settings : helpers.notebook.parameters.PartC
 
     Returns
     -------

@@ -151,7 +151,7 @@ def make_units(settings):
 
     Parameters
     ----------
-    settings : helpers.notebook.parts.PartC
+    settings : helpers.notebook.parameters.PartC
 
     Returns
     -------

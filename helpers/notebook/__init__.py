@@ -1,1 +1,17 @@
-"""What makes a notebook an experiment: parameters, recorded values, shown source."""
+"""What makes a notebook an experiment: checked parameters, recorded values, shown source."""
+
+from helpers.notebook.live import live, watch
+from helpers.notebook.parameters import read_parameters
+from helpers.notebook.records import finish, record, show_table, varies
+from helpers.notebook.sources import show_source
+
+__all__ = [
+    "finish",
+    "live",
+    "read_parameters",
+    "record",
+    "show_source",
+    "show_table",
+    "varies",
+    "watch",
+]

@@ -1,21 +1,40 @@
-"""Figures that a notebook records together with their tolerance, and lines that may differ.
+"""What a notebook shows so that a rerun can be compared: recorded values, lines that may differ.
 
-A recorded figure shows as one readable line and carries the same as JSON, which the tests and
-the report read. Plain nbval compares both literally, so it fails closed; the plugin in
-tests/ compares the numbers with the tolerance that was recorded.
-Left out: where tolerances come from (tests/benchmarks/spread.json holds the measurement).
+A recorded value shows as one readable line and carries the same as JSON, which the tests and the
+report read. Plain nbval compares both literally, so it fails closed; the plugin in tests/ compares
+the numbers with the tolerance that was recorded. Left out: where tolerances come from
+(tests/benchmarks/spread.json holds the measurement).
 """
 
-import html
 import math
 import numbers
+import os
 from dataclasses import asdict, dataclass
 
+import pandas as pd
 from IPython.display import display
+
+from helpers.notebook.parameters import OneLineError
 
 RECORD = "application/vnd.helpers.record+json"
 VARIES = "application/vnd.helpers.varies+json"
-BOUNDS = "abs", "rel", "at_most", "at_least"
+BOUNDS = {
+    "abs": "a rerun may differ by {}",
+    "rel": "a rerun may differ by {} of the value",
+    "at_most": "must be at most {}",
+    "at_least": "must be at least {}",
+    "exactly": "the same in every run",
+}
+EXPLANATION = """\
+A line such as `accuracy = 0.8712   (a rerun may differ by 0.01)` is a *recorded value*. The number
+in brackets is a tolerance: by how much a rerun, on another machine, may differ before the checks
+fail. It is not a standard error, which says how far chance moves the value itself. Other lines and
+tables, such as times, *vary*: a rerun may show something else, and no check compares them."""
+"""For notebooks and the report, which say it once."""
+
+
+class RecordError(OneLineError):
+    """A recorded value is outside its bound or has the name of another one."""
 
 
 @dataclass(frozen=True)
@@ -25,68 +44,40 @@ class Record:
     Attributes
     ----------
     name : str
-    value : float or int
+    value : float or int or None
+        None stands for what is not a finite number.
     bound : str
-        "abs", "rel" (distance from the recorded value), "at_most", "at_least" or "exactly".
+        A key of `BOUNDS`: "abs" and "rel" are distances from the value.
     limit : float
         The tolerance or the bound; 0 for "exactly".
 
     Raises
     ------
     ValueError
-        If a number is not finite, the bound is unknown, or it does not admit the value itself.
-    TypeError
-        If value or limit is not a number.
+        If the bound is unknown or the limit not a finite number.
     """
 
     name: str
-    value: float
+    value: float | None
     bound: str
     limit: float
 
     def __post_init__(self):
-        if not (math.isfinite(self.value) and math.isfinite(self.limit)):
-            raise ValueError(
-                f"{self.name} = {self.value} ({self.bound} {self.limit}): only finite figures "
-                f"are recorded"
-            )
-        if self.bound not in (*BOUNDS, "exactly"):
-            raise ValueError(f"{self.name}: {self.bound!r} is not a bound")
-        if not self.admits(self.value):
-            raise ValueError(f"{self} is outside its own bound")
+        if self.bound not in BOUNDS or not math.isfinite(self.limit):
+            raise ValueError(f"{self.name}: {self.bound} {self.limit} is not a bound")
 
     def __str__(self):
-        return f"{self.name} = {_short(self.value)}   ({self.allowed()})"
+        failed = "" if self.admits(self.value) else "FAILED: "
+        return f"{self.name} = {_short(self.value)}   ({failed}{self.allowed()})"
 
     def allowed(self):
-        """Say the tolerance in words.
-
-        Returns
-        -------
-        str
-            E.g. ``"± 0.008"`` or ``"at most 1e-05"``.
-        """
-        limit = _short(self.limit)
-        words = {
-            "abs": f"± {limit}",
-            "rel": f"± {limit} relative",
-            "at_most": f"at most {limit}",
-            "at_least": f"at least {limit}",
-            "exactly": "exact",
-        }
-        return words[self.bound]
+        """Say the tolerance in words."""
+        return BOUNDS[self.bound].format(_short(self.limit))
 
     def admits(self, value):
-        """Decide whether another run's value agrees with this record.
-
-        Parameters
-        ----------
-        value : float
-
-        Returns
-        -------
-        bool
-        """
+        """Decide whether another run's value agrees with this record."""
+        if self.value is None or value is None or not math.isfinite(value):
+            return False
         distance = abs(value - self.value)
         agrees = {
             "abs": distance <= self.limit,
@@ -95,11 +86,17 @@ class Record:
             "at_least": value >= self.limit,
             "exactly": value == self.value,
         }
-        return math.isfinite(value) and agrees[self.bound]
+        return agrees[self.bound]
+
+
+_shown = {}
+"""What this kernel has recorded, by name; `finish` looks through it."""
 
 
 def record(name, value, **bound):
-    """Show a figure with its tolerance and let later runs be compared with it.
+    """Show a value with its tolerance and let later runs be compared with it.
+
+    A value outside its own bound, or not finite, is shown as FAILED; `finish` then raises.
 
     Parameters
     ----------
@@ -111,18 +108,57 @@ def record(name, value, **bound):
 
     Raises
     ------
-    ValueError
-        If the value is not finite, or outside its own bound.
     TypeError
         If more than one bound, or an unknown one, is given.
     """
-    if len(bound) > 1 or not bound.keys() <= set(BOUNDS):
-        raise TypeError(f"{name}: give one of {', '.join(BOUNDS)}; got {sorted(bound)}")
+    if len(bound) > 1 or not bound.keys() <= BOUNDS.keys() - {"exactly"}:
+        raise TypeError(f"{name}: give one of abs, rel, at_most, at_least; got {sorted(bound)}")
     [(kind, limit)] = bound.items() or [("exactly", 0)]
-    value = int(value) if isinstance(value, numbers.Integral) else float(value)
-    limit = int(limit) if isinstance(limit, numbers.Integral) else float(limit)
-    entry = Record(name, value, kind, limit)
+    value = _plain(value) if math.isfinite(value) else None
+    _shown[name] = entry = Record(name, value, kind, _plain(limit))
     display({"text/plain": str(entry), RECORD: asdict(entry)}, raw=True)
+
+
+def read_records(notebook):
+    """Collect the values that an executed notebook recorded, by name, in its order.
+
+    Raises
+    ------
+    RecordError
+        If one is outside its bound, or two have one name.
+    """
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    found = [Record(**out.data[RECORD]) for out in outputs if RECORD in out.get("data", {})]
+    records = {each.name: each for each in found}
+    if len(records) < len(found):
+        raise RecordError("two recorded values have the same name")
+    _refuse_failed(records)
+    return records
+
+
+def finish(settings):
+    """End a notebook: name the files that it wrote; refuse a value outside its bound.
+
+    Parameters
+    ----------
+    settings : Part
+        From `read_parameters`.
+
+    Raises
+    ------
+    RecordError
+        In one line, if a recorded value was shown as FAILED.
+    """
+    where = "" if os.path.isabs(settings.output_dir) else " in the project's folder"
+    names = ", ".join(settings.written()) or "nothing"
+    varies(f"written to {settings.output_dir}{where}: {names}")
+    _refuse_failed(_shown)
+
+
+def _refuse_failed(records):
+    failed = [str(each) for each in records.values() if not each.admits(each.value)]
+    if failed:
+        raise RecordError("; ".join(failed))
 
 
 def varies(text):
@@ -132,92 +168,29 @@ def varies(text):
     ----------
     text : str
     """
-    display(_line(text), raw=True)
+    display({"text/plain": text, VARIES: {}}, raw=True)
 
 
-def varies_table(rows):
-    """Show a table whose figures another run may find differently.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Heading to text, one dict a row; all with the same headings.
-    """
-    headings = list(rows[0])
-    lines = [headings, *([str(row[name]) for name in headings] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    )
-    cells = ["".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in lines]
-    head = cells[0].replace("td>", "th>")
-    body = "".join(f"<tr>{row}</tr>" for row in cells[1:])
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    display({"text/plain": text, "text/html": table, VARIES: {}}, raw=True)
-
-
-class Live:
-    """One line of output that is rewritten in place."""
-
-    def __init__(self, text=""):
-        self._handle = display(_line(text), raw=True, display_id=True)
-
-    def update(self, text):
-        """Replace the line.
-
-        Parameters
-        ----------
-        text : str
-        """
-        if self._handle is None:
-            print(text)
-        else:
-            self._handle.update(_line(text), raw=True)
-
-
-def live():
-    """Start a line that shows how far a long cell is; it may differ from run to run.
-
-    Returns
-    -------
-    Live
-    """
-    return Live()
-
-
-def read_records(notebook):
-    """Collect the figures that an executed notebook recorded.
+def show_table(frame):
+    """Show a table whose values another run may find differently.
 
     Parameters
     ----------
-    notebook : nbformat.NotebookNode
-
-    Returns
-    -------
-    dict of str to Record
-        In the order of the notebook.
-
-    Raises
-    ------
-    ValueError
-        If two figures have one name.
+    frame : pandas.DataFrame
+        Wide ones scroll inside their own box.
     """
-    found = [
-        Record(**output.data[RECORD])
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if RECORD in output.get("data", {})
-    ]
-    records = {each.name: each for each in found}
-    if len(records) < len(found):
-        raise ValueError("two recorded figures have the same name")
-    return records
+    index = not isinstance(frame.index, pd.RangeIndex)
+    page = frame.to_html(index=index, border=0)
+    box = f'<div style="overflow-x: auto; font-size: 90%">{page}</div>'
+    plain = frame.to_string(index=index)
+    display({"text/plain": plain, "text/html": box, VARIES: {}}, raw=True)
 
 
-def _line(text):
-    return {"text/plain": text, VARIES: {}}
+def _plain(number):
+    return int(number) if isinstance(number, numbers.Integral) else float(number)
 
 
 def _short(number):
+    if number is None:
+        return "not a finite number"
     return f"{number:,}" if isinstance(number, int) else f"{number:.6g}"

@@ -9,26 +9,19 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+BACKGROUND, TEXT = "#f7f7f7", "#111111"
 FORMATTER = HtmlFormatter(
+    style="xcode",
     noclasses=True,
-    cssstyles="background: #f7f7f7; color: #222222; padding: 0.4em 0.6em; overflow-x: auto",
-    prestyles="margin: 0; font-family: monospace; background: none; color: inherit",
+    cssstyles=f"background: {BACKGROUND}; color: {TEXT}; padding: 6px 10px; overflow-x: auto",
+    prestyles=f"background: {BACKGROUND}; color: {TEXT}; margin: 0; white-space: pre-wrap",
 )
-"""Colours written into the page: it looks the same in JupyterLab, light or dark, and as HTML."""
+"""Colours as hexadecimal numbers: JupyterLab takes words such as ``inherit`` out of a notebook that
+it does not trust. The page looks the same there, light or dark, and as HTML."""
 
 
 def source_of(item):
-    """Read the source of a function or method without its docstring.
-
-    Parameters
-    ----------
-    item : function or class
-
-    Returns
-    -------
-    str
-        Without indentation in front of the first line.
-    """
+    """Read the source of a function or class without its docstring and indentation."""
     text = textwrap.dedent(inspect.getsource(item))
     first = ast.parse(text).body[0].body[0]
     lines = text.splitlines()

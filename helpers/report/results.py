@@ -11,7 +11,7 @@ import base64
 import json
 import re
 import shlex
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from markupsafe import Markup
 from helpers import files, models
 from helpers.batch.execution import INJECTED_ID
 from helpers.grid import table as grid_table
-from helpers.notebook.parts import FULL, PARTS
+from helpers.notebook.parameters import FULL, PARTS
 from helpers.notebook.records import RECORD, VARIES, Record, read_records
 from helpers.report import pages
 
@@ -367,7 +367,7 @@ class PartRun:
     @property
     def meanings(self):
         """dict : name of a parameter -> its meaning in a few words."""
-        return {field.name: field.metadata["meaning"] for field in fields(PARTS[self.part])}
+        return {name: field.description for name, field in PARTS[self.part].model_fields.items()}
 
     @property
     def command(self):

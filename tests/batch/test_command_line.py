@@ -15,7 +15,7 @@ from helpers import data, files
 from helpers.batch import command_line
 from helpers.batch import output as batch
 from helpers.batch.command_line import main, make_plan, parse
-from helpers.notebook.parts import FULL, PARTS
+from helpers.notebook.parameters import FULL, PARTS
 from helpers.notebook.settings import describe
 
 

@@ -12,7 +12,7 @@ from helpers import files
 from helpers.grid import executors
 from helpers.grid import search as grid_search
 from helpers.grid import table as grid_table
-from helpers.notebook.parts import PartC
+from helpers.notebook.parameters import PartC
 from tests.tools import soak
 from tests.tools.soak_grid import GRID
 

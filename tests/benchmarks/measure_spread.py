@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_info
 
 from helpers import data, files, sgd
 from helpers.grid import search as grid_search
-from helpers.notebook.parts import PartC
+from helpers.notebook.parameters import PartC
 from helpers.sgd import Recipe
 
 RESULT = Path(__file__).with_name("spread.json")

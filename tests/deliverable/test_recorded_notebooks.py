@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from helpers.files import NOTEBOOKS, OUTPUTS, PROJECT
-from helpers.notebook.parts import PARTS
+from helpers.notebook.parameters import PARTS
 from helpers.notebook.records import RECORD, read_records
 
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -17,7 +17,7 @@ from helpers import data, models, network, sgd
 from helpers.batch.execution import parameters_of
 from helpers.files import OUTPUTS
 from helpers.grid import table as grid_table
-from helpers.notebook.parts import FULL
+from helpers.notebook.parameters import FULL
 from helpers.notebook.records import read_records
 from tests.tools import readme
 

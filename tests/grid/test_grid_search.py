@@ -17,7 +17,7 @@ from helpers.grid import executors
 from helpers.grid import search as grid_search
 from helpers.grid import table as grid_table
 from helpers.grid.search import Run, Unit
-from helpers.notebook.parts import PartC
+from helpers.notebook.parameters import PartC
 from helpers.sgd import DivergedError, Recipe
 
 SMALL = {

@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from helpers import files, models
 from helpers.figures import drawing as figures
 from helpers.grid import table as grid_table
-from helpers.notebook.parts import FULL
+from helpers.notebook.parameters import FULL
 from helpers.notebook.records import RECORD, VARIES, Record
 from helpers.report import pages
 from helpers.report import results as report

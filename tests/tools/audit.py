@@ -20,7 +20,7 @@ import tempfile
 
 from helpers.batch.output import OutputError, output_lock
 from helpers.files import OUTPUTS, PROJECT, STAGING_VARIABLE, grid_folder
-from helpers.notebook.parts import PARTS
+from helpers.notebook.parameters import PARTS
 
 CELL_SECONDS = 12 * 3600
 """No cell may take longer; part C's grid is one cell."""

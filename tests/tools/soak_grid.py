@@ -13,7 +13,7 @@ from helpers.batch import output as batch
 from helpers.grid import executors
 from helpers.grid import search as grid_search
 from helpers.grid import table as grid_table
-from helpers.notebook.parts import PartC
+from helpers.notebook.parameters import PartC
 
 GRID = {
     "num_hidden_layers": [0, 1],

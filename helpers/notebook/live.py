@@ -1,0 +1,86 @@
+"""What moves while a cell runs: a line rewritten in place, a picture that grows with training.
+
+The recorded notebook keeps what was shown last; all of it may differ from run to run.
+"""
+
+import time
+
+from IPython import get_ipython
+from IPython.display import display
+
+from helpers.notebook.records import VARIES
+
+PROGRESS = "application/vnd.helpers.progress+json"
+"""Marks a line that tells how far a long cell is: the command line shows these and no others."""
+SECONDS = 1.0
+"""Between two drawings of a growing picture, at least."""
+
+
+class Live:
+    """One line of output; ``update(text)`` replaces it."""
+
+    def __init__(self):
+        self._handle = display(_line(""), raw=True, display_id=True)
+
+    def update(self, text):
+        """Replace the line."""
+        self._handle.update(_line(text), raw=True)
+
+
+def live():
+    """Start a line that shows how far a long cell is; it may differ from run to run.
+
+    Returns
+    -------
+    Live
+        Its ``update(text)`` replaces the line.
+    """
+    return Live()
+
+
+class Watch:
+    """A picture that is drawn again as a network trains, and under it a line for each epoch."""
+
+    def __init__(self, draw):
+        self._draw, self._handle, self._history, self._next = draw, None, None, 0.0
+
+    def __call__(self, history):
+        self._history = history
+        if time.monotonic() >= self._next:
+            self._show()
+        display(_line(history.line()), raw=True)
+
+    def _show(self):
+        data, metadata = self._draw(self._history).bundle()
+        shown = {"raw": True, "metadata": metadata}
+        if self._handle is None:
+            self._handle = display(data | {VARIES: {}}, display_id=True, **shown)
+            get_ipython().events.register("post_run_cell", self._end)
+        else:
+            self._handle.update(data | {VARIES: {}}, **shown)
+        self._next = time.monotonic() + SECONDS
+
+    def _end(self, result):
+        """Draw the last epoch when the cell ends, however it ends."""
+        get_ipython().events.unregister("post_run_cell", self._end)
+        self._show()
+
+
+def watch(draw):
+    """Watch a network train: a picture that grows, at most once a second, and a line per epoch.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes a `helpers.sgd.History`, returns a picture of `helpers.figures`.
+
+    Returns
+    -------
+    callable
+        For ``on_epoch`` of `helpers.sgd.train`.
+    """
+    return Watch(draw)
+
+
+def _line(text):
+    return {"text/plain": text, VARIES: {}, PROGRESS: {}}

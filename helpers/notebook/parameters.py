@@ -1,0 +1,301 @@
+"""The parameters of the four parts: their types, ranges and meaning, stated here once.
+
+The notebooks, ``--help`` and the check before a run are made from these classes. The defaults
+stand in each notebook's parameters cell. Left out: whether folders, data and models are there.
+"""
+
+import ast
+import difflib
+import re
+import time
+from typing import Annotated, Any, Literal, TypeVar
+
+import nbformat
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from helpers import files
+
+WHERE = "; set it in the parameters cell or with -p {name} VALUE"
+KINDS = dict(integer="a whole number", number="a number", string="a text", boolean="true or false")
+INJECTED = "# Parameters", "# Injected parameters"
+"""How the cell begins that papermill adds, before and after the command line has tidied it."""
+LONGEST = 80
+"""Characters of a refused value that a message shows."""
+
+
+class OneLineError(ValueError):
+    """An error that says all in its message: a notebook shows no traceback above it."""
+
+    def _render_traceback_(self):
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ParameterError(OneLineError):
+    """A value has the wrong type or is out of range; the message says what is allowed."""
+
+
+def _distinct(entries):
+    if len(set(entries)) < len(entries):
+        raise ValueError("two entries are equal")
+    return entries
+
+
+Entry = TypeVar("Entry")
+Layers = Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(max_length=100)]
+Several = Annotated[
+    tuple[Entry, ...],
+    Field(min_length=1, max_length=100, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_distinct),
+]
+"""Values of a hyperparameter that a grid combines with those of the others."""
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
+BatchSize = Annotated[int, Field(ge=1, le=54_000)]
+Positive = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Few = Annotated[int, Field(ge=1, le=1000)]
+
+
+class Part(BaseModel):
+    """What all parts share: values that cannot be changed, and the folder of their results."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    output_dir: str = Field(min_length=1, description="folder for the results")
+    _since: float = PrivateAttr(default_factory=time.time)
+
+    def __init__(self, **values):
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _refusal(type(self), values, error.errors()[0]) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _from_numpy(cls, value: Any) -> Any:
+        """Take ranges, lists and NumPy's arrays as tuples, and NumPy's numbers as Python's."""
+        value = value.tolist() if hasattr(value, "tolist") else value
+        is_list = isinstance(value, (list, tuple, range))
+        return tuple(map(cls._from_numpy, value)) if is_list else value
+
+    @property
+    def folder(self):
+        """Path : where this run's files go, made if needed; of a relative `output_dir`, the
+        project's."""
+        return files.output_folder(self.output_dir)
+
+    def written(self):
+        """List the names of the files in `folder` that have changed since these were read."""
+        visible = self.folder.glob("[!.]*")
+        return sorted(path.name for path in visible if path.stat().st_mtime >= self._since)
+
+
+class PartA(Part):
+    """Train one network."""
+
+    hidden_layers: Layers = Field(description="units of each hidden layer, [] for none")
+    num_epochs: int = Field(ge=0, le=10_000, description="passes over the training images")
+    batch_size: BatchSize = Field(description="images per step")
+    learning_rate: Positive = Field(description="step size")
+    alpha: float = Field(ge=0, description="strength of the L2 penalty")
+    seed: Seed = Field(description="of the initial weights and the minibatches")
+
+
+class PartB(Part):
+    """Check the gradient."""
+
+    hidden_layers: Layers = Field(description="units of each hidden layer, [] for none")
+    num_examples: int = Field(ge=1, le=100, description="training images in the loss")
+    alpha: Positive = Field(description="the large L2 penalty that is checked beside 0")
+    step: float = Field(gt=0, le=1, description="step of approx_fprime")
+    num_epochs: Epochs = Field(description="epochs of training before the second check")
+    seed: Seed = Field(description="of weights, examples and directions")
+
+
+class PartC(Part):
+    """Search a grid of hyperparameters."""
+
+    num_hidden_layers: Several[Annotated[int, Field(ge=0, le=100)]] = Field(
+        description="numbers of hidden layers"
+    )
+    num_units: Several[Annotated[int, Field(ge=1, le=10_000)]] = Field(
+        description="units of each hidden layer"
+    )
+    learning_rate: Several[Positive] = Field(description="step sizes")
+    batch_size: Several[BatchSize] = Field(description="images per step")
+    num_epochs: Several[Epochs] = Field(description="passes over the training images")
+    alpha: float = Field(ge=0, description="strength of the L2 penalty")
+    seed: Seed = Field(description="of the initial weights and the minibatches")
+    num_seeds: Few = Field(description="seeds of each run of the grid, counted from seed")
+    repeat_top: Few = Field(description="best runs that are repeated with further seeds")
+    repeat_seeds: Few = Field(description="further seeds of each repeated run")
+    beyond_grid: bool = Field(description="whether to train what lies beyond the grid, too")
+    executor: Literal["processes", "dask"] = Field(description="where to train")
+    num_workers: int = Field(ge=0, le=1000, description="processes, 0 for one per core")
+    scheduler: str = Field(description="address of the Dask scheduler, with executor dask alone")
+    resume: bool = Field(description="whether to go on with an interrupted grid")
+
+    @model_validator(mode="after")
+    def _has_scheduler(self):
+        form = r"(\w+://)?[^/\s]+:\d+" if self.executor == "dask" else ""
+        if not re.fullmatch(form, self.scheduler):
+            raise ParameterError(
+                f"scheduler = {self.scheduler!r} and executor = {self.executor!r}: expected an "
+                f"address such as 'tcp://host:8786' with 'dask', and none without it"
+                + WHERE.format(name="scheduler")
+            )
+        return self
+
+
+class PartD(Part):
+    """Look at the first layer of the best network."""
+
+    model_dir: str = Field(min_length=1, description="folder of the networks that part C saved")
+    num_images: int = Field(ge=1, le=20, description="images shown for each unit")
+
+
+PARTS = {"a": PartA, "b": PartB, "c": PartC, "d": PartD}
+FULL = {
+    "a": {},
+    "b": {},
+    "c": {
+        "num_hidden_layers": [3, 4, 5],
+        "num_units": [30, 40, 50],
+        "num_epochs": [50, 100],
+        "batch_size": [16, 32, 64],
+        "learning_rate": [0.005, 0.01, 0.05],
+        "repeat_top": 5,
+        "repeat_seeds": 3,
+        "beyond_grid": True,
+    },
+    "d": {},
+}
+"""What a full run injects; parts A, B and D are full size by default."""
+
+
+def read_parameters(part, namespace):
+    """Take a part's parameters from a notebook's variables and check them.
+
+    Parameters
+    ----------
+    part : str
+        "a", "b", "c" or "d".
+    namespace : dict
+        The notebook's ``globals()``.
+
+    Returns
+    -------
+    Part
+        The parameters as attributes, which cannot be changed, and ``folder``, where files go.
+
+    Raises
+    ------
+    ParameterError
+        In one line: a value that is not allowed, or a parameter that was injected but is unknown.
+    """
+    names = PARTS[part].model_fields
+    cells = [source for source in namespace.get("In", []) if source.startswith(INJECTED)]
+    for name in assigned(cells[-1]) if cells else ():
+        if name not in names:
+            raise unknown(name, names)
+    return PARTS[part](**{name: namespace[name] for name in names if name in namespace})
+
+
+def defaults(part):
+    """Read the defaults from the parameters cell of a part's notebook; a dict in its order."""
+    path = files.NOTEBOOKS / f"part_{part}.ipynb"
+    try:
+        [cell] = cells_tagged(nbformat.read(path, as_version=4), "parameters")
+        found = {name: ast.literal_eval(value) for name, value in assigned(cell.source).items()}
+    except (OSError, ValueError, SyntaxError, nbformat.ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise ParameterError(f"{path.name}: its parameters cannot be read ({reason})") from None
+    PARTS[part](**found)
+    return found
+
+
+def full(part):
+    """Give the values that a full run of a part uses; a dict."""
+    return defaults(part) | FULL[part]
+
+
+def cells_tagged(notebook, tag):
+    """List the cells of a notebook that carry a tag."""
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", ())]
+
+
+def assigned(source):
+    """Give the names that a cell assigns to, each with the syntax tree of its value."""
+    found = {}
+    for line in ast.parse(source).body:
+        targets = [line.target] if isinstance(line, ast.AnnAssign) else getattr(line, "targets", [])
+        found |= {target.id: line.value for target in targets if isinstance(target, ast.Name)}
+    return found
+
+
+def unknown(name, accepted):
+    """Make the error for a parameter that no chosen part has."""
+    close = difflib.get_close_matches(name, accepted, 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    listed = ", ".join(sorted(accepted))
+    return ParameterError(f"unknown parameter {name!r}: expected one of {listed}{hint}")
+
+
+def allowed(part, name):
+    """Say in words what a parameter accepts, e.g. "a number above 0"."""
+    return _in_words(PARTS[part].model_json_schema()["properties"][name])
+
+
+def _in_words(schema):
+    if "enum" in schema:
+        return "one of " + ", ".join(map(repr, schema["enum"]))
+    if schema["type"] == "array":
+        fewest = "1 or more " if "minItems" in schema else ""
+        kind = "different values" if "uniqueItems" in schema else "values"
+        return f"a list of {fewest}{kind}, each {_in_words(schema['items'])}"
+    words = {
+        "minimum": "at least {:,}",
+        "exclusiveMinimum": "above {:,}",
+        "maximum": "at most {:,}",
+        "exclusiveMaximum": "below {:,}",
+    }
+    limits = [text.format(schema[key]) for key, text in words.items() if key in schema]
+    end = ", not empty" if "minLength" in schema else ""
+    return " ".join([KINDS[schema["type"]], " and ".join(limits)]).strip() + end
+
+
+def _refusal(kind, values, found):
+    """Make the one line for the first thing that pydantic found wrong."""
+    if not found["loc"]:
+        return found["ctx"]["error"]
+    name = found["loc"][0]
+    if name not in kind.model_fields:
+        return unknown(name, kind.model_fields)
+    schema = kind.model_json_schema()["properties"][name]
+    state = f"{name} = {_short(values[name])}" if name in values else f"{name} is not set"
+    hint = _hint(schema.get("items", schema), values.get(name))
+    where = WHERE.format(name=name)
+    return ParameterError(f"{state}: expected {_in_words(schema)}{hint}{where}")
+
+
+def _hint(schema, value):
+    """Explain the commonest slip: a number that arrives as a text."""
+    entries = value if isinstance(value, (list, tuple)) else [value]
+    if schema.get("type") in ("string", None) or not any(isinstance(e, str) for e in entries):
+        return ""
+    yaml = "; YAML needs 1.0e-3 for 1e-3" if schema["type"] == "number" else ""
+    return f" (a text was given: leave out the quotes{yaml})"
+
+
+def _short(value):
+    """Show any value in one line of bearable length."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
