@@ -1,11 +1,10 @@
-"""nbval with recorded figures: a pytest plugin, loaded by the options in pyproject.toml.
+"""nbval with recorded values: a pytest plugin, loaded by the options in pyproject.toml.
 
-Values shown by `notebook.records.record` are compared as numbers, with the tolerance that was
-recorded; lines shown by `varies` or `live` may say anything, but must be there; all else is
-compared by nbval. Three things that nbval lets pass fail here: stderr, a cell that was never run
-and outputs (pictures among them) that are missing, added or in another place.
-Left out: whether pictures look alike, and what a notebook must be to be committed
-(test_recorded_notebooks.py).
+Values shown by `notebook.record` are compared as numbers, with the tolerance that was recorded;
+what is shown as varying may say anything, but must be there; all else is compared by nbval. Three
+things that nbval lets pass fail here: stderr, a cell that was never run and outputs (pictures among
+them) that are missing, added or in another place. Left out: whether pictures look alike, and what a
+notebook must be to be committed (test_recorded_notebooks.py).
 """
 
 import math
@@ -13,11 +12,12 @@ import math
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
+from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RECORD, VARIES, Record
 
 
 class RecordedFile(IPyNbFile):
-    """A notebook whose recorded figures are compared as numbers."""
+    """A notebook whose recorded values are compared as numbers."""
 
     def collect(self):
         """Yield nbval's cells as `RecordedCell`."""
@@ -37,13 +37,7 @@ class RecordedCell(IPyNbCell):
         super().runtest()
 
     def compare_outputs(self, test, ref, skip_compare=None):
-        """Compare what came out (`test`) with what was recorded (`ref`).
-
-        Returns
-        -------
-        bool
-            If False, ``self.comparison_traceback`` says why.
-        """
+        """Compare what came out (`test`) with what was recorded (`ref`)."""
         self.comparison_traceback = differences(ref, test)
         if self.comparison_traceback:
             return False
@@ -62,17 +56,9 @@ def pytest_collect_file(parent):
 
 
 def differences(recorded, computed):
-    """Compare two lists of outputs: their kinds and places, and the figures among them.
+    """Say how the outputs of a cell differ in kinds, places and recorded values; a list of lines.
 
-    Parameters
-    ----------
-    recorded, computed : list of nbformat.NotebookNode
-        Outputs of one cell, streams of one name joined.
-
-    Returns
-    -------
-    list of str
-        One line a difference; empty if they agree as far as nbval need not look.
+    The outputs are nbformat's, streams of one name joined.
     """
     stderr = [
         f"stderr, which is not allowed, {found}: {out.text.strip()}"
@@ -91,32 +77,33 @@ def differences(recorded, computed):
             f"    came out: {came}",
         ]
     pairs = zip(recorded, computed, strict=True)
-    found = [_figure_difference(*pair) for pair in pairs if _kind(pair[0]) == "figure"]
+    found = [_difference(*pair) for pair in pairs if _kind(pair[0]) == "value"]
     return [line for line in found if line]
 
 
-def _figure_difference(recorded, computed):
-    """Compare one figure; None if it agrees."""
+def _difference(recorded, computed):
+    """Compare one recorded value; None if it agrees."""
     try:
         was, came = _read(recorded), _read(computed)
     except (TypeError, ValueError) as error:
-        return f"a figure is not valid: {error}"
+        return f"a recorded value is not valid: {error}"
     if was.name != came.name:
         return f"recorded {was}, but at its place came out {came}"
     # A computed limit differs in its last bits on another machine; a widened one by far more.
     if was.bound != came.bound or not math.isclose(was.limit, came.limit, rel_tol=1e-6):
-        return f"{was.name}: recorded with {was.allowed()}, but the code allows {came.allowed()}"
+        return f"{was.name}: recorded with: {was.allowed()}, but the code says: {came.allowed()}"
+    if was.failed or came.failed:
+        return f"{was.name} is outside its own bound: recorded {was}, came out {came}"
     if not was.admits(came.value):
-        distance = abs(came.value - was.value)
         return (
-            f"{was.name}: recorded {was.value!r}, came out {came.value!r}, "
-            f"allowed {was.allowed()} (they differ by {distance:.3g})"
+            f"{was.name}: recorded {was.value!r}, came out {came.value!r}, {was.allowed()} "
+            f"(they differ by {abs(came.value - was.value):.3g})"
         )
     return None
 
 
 def _read(output):
-    """Read a figure's payload, and refuse it if the line beside it says something else."""
+    """Read a value's payload, and refuse it if the line beside it says something else."""
     entry = Record(**output.data[RECORD])
     if output.data.get("text/plain") != str(entry):
         raise ValueError(f"its line says {output.data.get('text/plain')!r}, its data {entry}")
@@ -124,14 +111,13 @@ def _read(output):
 
 
 def _kind(output):
-    """Name the kind of an output, e.g. "stdout", "figure" or "image/png with text/plain"."""
+    """Name the kind of an output, e.g. "stdout", "value" or "text/plain that varies"."""
     data = output.get("data", {})
     if RECORD in data:
-        return "figure"
-    if VARIES in data:
-        return "line that varies"
-    return " with ".join(sorted(data)) or output.get("name", output.output_type)
+        return "value"
+    shown = " with ".join(sorted(data.keys() - {VARIES, PROGRESS}))
+    return f"{shown} that varies" if VARIES in data else shown or output.get("name", "error")
 
 
 def _is_special(output):
-    return _kind(output) in ("figure", "line that varies")
+    return not {RECORD, VARIES}.isdisjoint(output.get("data", {}))

@@ -23,7 +23,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
 from helpers.files import PROJECT
-from helpers.notebook.live import PROGRESS
+from helpers.notebook.progress import PROGRESS
 
 KEPT_METADATA = {"kernelspec", "language_info"}
 INJECTED_ID = "injected-parameters"

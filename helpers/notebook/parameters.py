@@ -25,9 +25,16 @@ from pydantic import (
 from helpers import files
 
 WHERE = "; set it in the parameters cell or with -p {name} VALUE"
-KINDS = dict(integer="a whole number", number="a number", string="a text", boolean="true or false")
+KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "a text",
+    "boolean": "true or false",
+}
 INJECTED = "# Parameters", "# Injected parameters"
 """How the cell begins that papermill adds, before and after the command line has tidied it."""
+FILE_CLOCK = 0.1
+"""Seconds by which the clock that dates files may be behind."""
 LONGEST = 80
 """Characters of a refused value that a message shows."""
 
@@ -70,13 +77,13 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     output_dir: str = Field(min_length=1, description="folder for the results")
-    _since: float = PrivateAttr(default_factory=time.time)
+    _since: float = PrivateAttr(default_factory=lambda: time.time() - FILE_CLOCK)
 
     def __init__(self, **values):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise _refusal(type(self), values, error.errors()[0]) from None
+            raise _refusal(type(self), values, error.errors()[-1]) from None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -273,7 +280,7 @@ def _in_words(schema):
 
 
 def _refusal(kind, values, found):
-    """Make the one line for the first thing that pydantic found wrong."""
+    """Make one line of what pydantic found wrong: what came last, an unknown name if any."""
     if not found["loc"]:
         return found["ctx"]["error"]
     name = found["loc"][0]

@@ -54,7 +54,9 @@ class Record:
     Raises
     ------
     ValueError
-        If the bound is unknown or the limit not a finite number.
+        If the bound is unknown, or value or limit is not a finite number.
+    TypeError
+        If value or limit is no number.
     """
 
     name: str
@@ -63,11 +65,17 @@ class Record:
     limit: float
 
     def __post_init__(self):
-        if self.bound not in BOUNDS or not math.isfinite(self.limit):
-            raise ValueError(f"{self.name}: {self.bound} {self.limit} is not a bound")
+        are_finite = math.isfinite(self.limit) and math.isfinite(self.value or 0)
+        if self.bound not in BOUNDS or not are_finite:
+            raise ValueError(f"{self.name}: {self.value} ({self.bound} {self.limit}) is no record")
+
+    @property
+    def failed(self):
+        """bool : whether the value is outside its own bound, or not a finite number."""
+        return not self.admits(self.value)
 
     def __str__(self):
-        failed = "" if self.admits(self.value) else "FAILED: "
+        failed = "FAILED: " if self.failed else ""
         return f"{self.name} = {_short(self.value)}   ({failed}{self.allowed()})"
 
     def allowed(self):
@@ -76,7 +84,7 @@ class Record:
 
     def admits(self, value):
         """Decide whether another run's value agrees with this record."""
-        if self.value is None or value is None or not math.isfinite(value):
+        if None in (self.value, value) or not math.isfinite(value):
             return False
         distance = abs(value - self.value)
         agrees = {
@@ -156,7 +164,7 @@ def finish(settings):
 
 
 def _refuse_failed(records):
-    failed = [str(each) for each in records.values() if not each.admits(each.value)]
+    failed = [str(each) for each in records.values() if each.failed]
     if failed:
         raise RecordError("; ".join(failed))
 

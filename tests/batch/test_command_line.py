@@ -9,6 +9,7 @@ from dataclasses import fields
 
 import nbformat
 import pytest
+from helpers.notebook.settings import describe
 from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers import data, files
@@ -16,7 +17,6 @@ from helpers.batch import command_line
 from helpers.batch import output as batch
 from helpers.batch.command_line import main, make_plan, parse
 from helpers.notebook.parameters import FULL, PARTS
-from helpers.notebook.settings import describe
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from threadpoolctl import threadpool_info
 
 from helpers import network, sgd
 from helpers.data import Images
-from helpers.notebook.settings import SettingError
 
 SIZES = (6, 5, 4, 3)
 RECIPE = sgd.Recipe(SIZES, num_epochs=3, batch_size=4, learning_rate=0.05)
@@ -330,11 +329,6 @@ def test_a_batch_larger_than_the_data_is_refused():
     with pytest.raises(ValueError, match=r"batch_size = 23: expected at most .* 22"):
         sgd.train(replace(RECIPE, batch_size=23), toy(), toy())
     assert sgd.train(replace(RECIPE, batch_size=22), toy(), toy()).history
-
-
-def test_recipes_are_checked():
-    with pytest.raises(SettingError, match="learning_rate = 0: expected a number above 0"):
-        replace(RECIPE, learning_rate=0)
 
 
 # ---- the rate

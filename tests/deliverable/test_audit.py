@@ -10,7 +10,7 @@ from tests.tools import audit
 
 WRITING = """
 from helpers.files import output_folder, write_text
-from helpers.notebook.records import record
+from helpers.notebook import record
 folder = output_folder("outputs")
 write_text(folder / "written_by_a_test.txt", "text")
 record("files", len(list(folder.iterdir())))"""

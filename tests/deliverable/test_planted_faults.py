@@ -21,7 +21,7 @@ for name in [name for name in sys.modules if name.split(".")[0] == "helpers"]:
 TRAINING = """
 import numpy as np
 from helpers.data import Images
-from helpers.notebook.records import record
+from helpers.notebook import record
 from helpers.sgd import Recipe, train
 
 rng = np.random.default_rng(0)

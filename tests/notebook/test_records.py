@@ -1,26 +1,21 @@
-"""Recorded figures: what they show, what they admit, what they refuse, how they are read back."""
+"""What a notebook shows: recorded values and what they admit, what varies, what moves, source."""
 
 import json
 import math
-from dataclasses import asdict
+import re
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.notebook import records
-from helpers.notebook.records import (
-    RECORD,
-    VARIES,
-    Record,
-    live,
-    read_records,
-    record,
-    varies,
-    varies_table,
-)
+from helpers import notebook, sgd
+from helpers.notebook import parameters, progress, records, sources
+from helpers.notebook.progress import PROGRESS
+from helpers.notebook.records import RECORD, VARIES, Record, RecordError, read_records, record
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
@@ -29,10 +24,10 @@ class Handle:
     """What IPython gives back for an output that can be updated."""
 
     def __init__(self, shown):
-        self._shown = shown
+        self._shown, self._place = shown, len(shown) - 1
 
-    def update(self, data, raw):
-        self._shown[-1] = data
+    def update(self, data, raw, metadata=None):
+        self._shown[self._place] = data
 
 
 @pytest.fixture
@@ -40,11 +35,13 @@ def shown(monkeypatch):
     """Give the list of what is displayed, as a notebook would hold it in the end."""
     outputs = []
 
-    def display(data, raw, display_id=False):
+    def display(data, raw, display_id=False, metadata=None):
         outputs.append(data)
         return Handle(outputs) if display_id else None
 
-    monkeypatch.setattr(records, "display", display)
+    for module in records, progress, sources:
+        monkeypatch.setattr(module, "display", display)
+    monkeypatch.setattr(records, "_shown", {})
     return outputs
 
 
@@ -57,42 +54,33 @@ def notebook_of(outputs):
 @pytest.mark.parametrize(
     ("value", "bound", "line"),
     [
-        (0.87125, {"abs": 0.008}, "x = 0.87125   (± 0.008)"),
-        (2.5, {"rel": 1e-6}, "x = 2.5   (± 1e-06 relative)"),
-        (3.1e-7, {"at_most": 1e-5}, "x = 3.1e-07   (at most 1e-05)"),
-        (0.92, {"at_least": 0.9}, "x = 0.92   (at least 0.9)"),
-        (59_210, {}, "x = 59,210   (exact)"),
-        (np.int64(59_210), {}, "x = 59,210   (exact)"),
-        (np.float32(0.5), {"abs": np.float64(0.25)}, "x = 0.5   (± 0.25)"),
+        (0.87125, {"abs": 0.008}, "x = 0.87125   (a rerun may differ by 0.008)"),
+        (2.5, {"rel": 1e-6}, "x = 2.5   (a rerun may differ by 1e-06 of the value)"),
+        (3.1e-7, {"at_most": 1e-5}, "x = 3.1e-07   (must be at most 1e-05)"),
+        (0.92, {"at_least": 0.9}, "x = 0.92   (must be at least 0.9)"),
+        (59_210, {}, "x = 59,210   (the same in every run)"),
+        (np.int64(59_210), {}, "x = 59,210   (the same in every run)"),
+        (np.float32(0.5), {"abs": np.float64(0.25)}, "x = 0.5   (a rerun may differ by 0.25)"),
+        (2.0, {"at_most": 1}, "x = 2   (FAILED: must be at most 1)"),
+        (0.5, {"at_least": 1}, "x = 0.5   (FAILED: must be at least 1)"),
+        (1.0, {"abs": -0.1}, "x = 1   (FAILED: a rerun may differ by -0.1)"),
+        (math.nan, {"abs": 1}, "x = not a finite number   (FAILED: a rerun may differ by 1)"),
+        (-math.inf, {"at_most": 1}, "x = not a finite number   (FAILED: must be at most 1)"),
+        (np.float32("nan"), {}, "x = not a finite number   (FAILED: the same in every run)"),
     ],
 )
 def test_shows_one_readable_line_and_the_same_as_json(shown, value, bound, line):
     record("x", value, **bound)
     [data] = shown
     assert data["text/plain"] == line
-    assert str(Record(**json.loads(json.dumps(data[RECORD])))) == line
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32("nan")])
-def test_refuses_values_that_are_not_finite(shown, value):
-    with pytest.raises(ValueError, match=r"loss = .*: only finite figures are recorded"):
-        record("loss", value, abs=1)
-    assert shown == []
+    assert str(Record(**json.loads(json.dumps(data[RECORD], allow_nan=False)))) == line
 
 
 @pytest.mark.parametrize("limit", [math.nan, math.inf])
 def test_refuses_limits_that_are_not_finite(shown, limit):
-    with pytest.raises(ValueError, match="only finite"):
+    with pytest.raises(ValueError, match="is no record"):
         record("loss", 1.0, at_most=limit)
-
-
-@pytest.mark.parametrize(
-    ("value", "bound"),
-    [(2.0, {"at_most": 1}), (0.5, {"at_least": 1}), (1.0, {"abs": -0.1}), (1.0, {"rel": -0.1})],
-)
-def test_refuses_a_value_outside_its_own_bound(shown, value, bound):
-    with pytest.raises(ValueError, match="outside its own bound"):
-        record("x", value, **bound)
+    assert shown == []
 
 
 @pytest.mark.parametrize("bound", [{"abs": 1, "rel": 1}, {"about": 1}, {"exactly": 0}])
@@ -101,19 +89,18 @@ def test_takes_one_known_bound(shown, bound):
         record("x", 1.0, **bound)
 
 
+VALID = {"name": "x", "value": 1, "bound": "at_most", "limit": 1}
+
+
 @pytest.mark.parametrize(
-    "payload",
-    [
-        {"name": "x", "value": 1, "bound": "about", "limit": 1},
-        {"name": "x", "value": 1, "bound": "at_most", "limit": 0},
-        {"name": "x", "value": math.nan, "bound": "abs", "limit": 1},
-        {"name": "x", "value": "1", "bound": "abs", "limit": 1},
-        {"name": "x", "value": 1, "bound": "abs"},
-    ],
+    "change",
+    [{"bound": "about"}, {"limit": 0}, {"value": math.nan}, {"value": None}, {"value": "1"}],
+    ids=str,
 )
-def test_an_edited_payload_is_refused(payload):
+def test_an_edited_payload_is_refused_where_it_is_read(change):
+    assert read_records(notebook_of([{RECORD: VALID}]))
     with pytest.raises((ValueError, TypeError)):
-        Record(**payload)
+        read_records(notebook_of([{RECORD: VALID | change}]))
 
 
 @given(value=FINITE, limit=st.floats(0, 1e3), other=FINITE)
@@ -149,21 +136,17 @@ def test_rel_is_relative_to_the_size_of_a_negative_value():
     assert not Record("x", -2.0, "rel", 0.25).admits(-2.51)
 
 
-def test_reads_back_in_order(shown):
-    record("b", 1.0, abs=0.1)
-    varies("3 s")
+def test_reads_back_in_order_and_to_the_last_bit(shown):
+    record("b", 0.1 + 0.2, abs=0.1)
+    notebook.varies("3 s")
     record("a", 7)
-    found = read_records(notebook_of(shown))
-    assert list(found.items()) == [
-        ("b", Record("b", 1.0, "abs", 0.1)),
+    again = nbformat.reads(nbformat.writes(notebook_of(shown)), as_version=4)
+    assert list(read_records(again).items()) == [
+        ("b", Record("b", 0.1 + 0.2, "abs", 0.1)),
         ("a", Record("a", 7, "exactly", 0)),
     ]
-
-
-def test_refuses_two_figures_of_one_name(shown):
-    record("a", 1)
-    record("a", 2)
-    with pytest.raises(ValueError, match="two recorded figures have the same name"):
+    record("a", 8)
+    with pytest.raises(RecordError, match="two recorded values have the same name"):
         read_records(notebook_of(shown))
 
 
@@ -172,28 +155,90 @@ def test_reads_nothing_from_prose_and_plain_cells():
     assert read_records(nbformat.v4.new_notebook(cells=cells)) == {}
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_end_names_the_files_and_refuses_what_failed(shown, tmp_path, inside, monkeypatch):
+    monkeypatch.setattr(parameters.files, "PROJECT", tmp_path if inside else tmp_path / "else")
+    place = "out" if inside else str(tmp_path / "out")
+    settings = parameters.PartD(model_dir="outputs", num_images=1, output_dir=place)
+    (settings.folder / "b.csv").write_text("")
+    (settings.folder / "a.txt").write_text("")
+    record("x", 2, at_most=1)
+    with pytest.raises(RecordError, match=r"^x = 2   \(FAILED: must be at most 1\)$") as error:
+        notebook.finish(settings)
+    assert error.value._render_traceback_() == [f"RecordError: {error.value}"]
+    record("x", 1, at_most=1)
+    notebook.finish(settings)
+    where = "out in the project's folder" if inside else place
+    assert shown[-1] == {"text/plain": f"written to {where}: a.txt, b.csv", VARIES: {}}
+
+
 def test_a_live_line_is_one_output_with_its_last_text(shown):
-    line = live()
+    line = notebook.live()
     for epoch in range(3):
         line.update(f"epoch {epoch}")
-    assert shown == [{"text/plain": "epoch 2", VARIES: {}}]
+    assert shown == [{"text/plain": "epoch 2", VARIES: {}, PROGRESS: {}}]
 
 
-def test_a_table_that_varies_is_aligned_and_escaped(shown):
-    varies_table([{"what": "a<b", "s": "1.25"}, {"what": "c", "s": "10"}])
-    [data] = shown
-    assert data["text/plain"] == "what     s\n a<b  1.25\n   c    10"
-    assert "<td>a&lt;b</td><td>1.25</td>" in data["text/html"]
-    assert VARIES in data
+def test_a_watched_picture_is_drawn_now_and_then_and_at_the_end(shown, monkeypatch):
+    clock, ends, drawn = [10.0], [], []
+    events = SimpleNamespace(
+        register=lambda name, end: ends.append(end), unregister=lambda name, end: ends.remove(end)
+    )
+    monkeypatch.setattr(progress, "get_ipython", lambda: SimpleNamespace(events=events))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def draw(history):
+        drawn.append(len(history))
+        return SimpleNamespace(bundle=lambda: ({"text/plain": f"{len(history)} epochs"}, {}))
+
+    history, on_epoch = sgd.History(), notebook.watch(draw)
+    for _ in range(6):
+        history.add((1.0, 0.5), (1.0, 0.5))
+        on_epoch(history)
+        clock[0] += 0.4
+    [end] = ends
+    end(None)
+    assert drawn == [1, 4, 6] and ends == []
+    picture, *lines = shown
+    assert picture == {"text/plain": "6 epochs", VARIES: {}}
+    assert [line["text/plain"][:9] for line in lines] == [f"epoch   {k}" for k in range(6)]
+    assert all(PROGRESS in line and VARIES in line for line in lines)
 
 
-def test_outside_a_notebook_a_live_line_is_printed(monkeypatch, capsys):
-    monkeypatch.setattr(records, "display", lambda *args, **kwargs: None)
-    live().update("took 3 s")
-    assert capsys.readouterr().out == "took 3 s\n"
+def test_a_table_scrolls_in_its_box_is_escaped_and_has_a_plain_form(shown):
+    frame = pd.DataFrame({"what": ["a<b", "c"], "s": ["1.25", "10"]})
+    notebook.show_table(frame)
+    notebook.show_table(frame.set_index("what"))
+    plain, indexed = shown
+    assert plain["text/plain"].split() == ["what", "s", "a<b", "1.25", "c", "10"]
+    assert "<td>a&lt;b</td>" in plain["text/html"] and "<th>0</th>" not in plain["text/html"]
+    assert "<th>a&lt;b</th>" in indexed["text/html"]
+    assert all("overflow-x: auto" in each["text/html"] and VARIES in each for each in shown)
 
 
-@given(value=FINITE, limit=st.floats(1e-9, 1e9))
-def test_json_keeps_every_bit(value, limit):
-    entry = Record("x", value, "abs", limit)
-    assert Record(**json.loads(json.dumps(asdict(entry)))) == entry
+def test_the_source_is_shown_without_its_docstring(shown):
+    notebook.show_source(sgd.History.line, sources.source_of)
+    text = shown[0]["text/plain"]
+    assert text.startswith("# helpers.sgd\ndef line(self):\n    ")
+    assert "# helpers.notebook.sources\ndef source_of(item):" in text
+    assert '"""' not in text
+
+
+def luminance(colour):
+    colour = colour if len(colour) == 7 else "#" + "".join(2 * each for each in colour[1:])
+    channels = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.03928, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def test_shown_source_has_colours_that_are_numbers_and_can_be_read(shown):
+    notebook.show_source(sgd.train, records.Record, progress.Watch)
+    page = shown[0]["text/html"]
+    ground = luminance(sources.BACKGROUND)
+    colours = re.findall(r"(?<![-\w])color: ([^;\"]+)", page)
+    assert len(colours) > 50
+    for colour in set(colours):
+        assert re.fullmatch("#([0-9A-Fa-f]{3}){1,2}", colour)
+        assert (ground + 0.05) / (luminance(colour) + 0.05) >= 4.5, colour
+    assert set(re.findall(r"background: ([^;\"]+)", page)) <= {"#ffffff", sources.BACKGROUND}
+    assert "inherit" not in "".join(re.findall('style="[^"]*"', page))
