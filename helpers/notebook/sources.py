@@ -14,7 +14,8 @@ FORMATTER = HtmlFormatter(
     style="xcode",
     noclasses=True,
     cssstyles=f"background: {BACKGROUND}; color: {TEXT}; padding: 6px 10px; overflow-x: auto",
-    prestyles=f"background: {BACKGROUND}; color: {TEXT}; margin: 0; white-space: pre-wrap",
+    prestyles=f"background: {BACKGROUND}; color: {TEXT}; margin: 0; white-space: pre-wrap; "
+    "font-family: monospace",
 )
 """Colours as hexadecimal numbers: JupyterLab takes words such as ``inherit`` out of a notebook that
 it does not trust. The page looks the same there, light or dark, and as HTML."""
