@@ -1,0 +1,1 @@
+"""Exercises: a hand-out to fill in, and the grading of what comes back."""
