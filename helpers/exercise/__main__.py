@@ -9,29 +9,30 @@ from helpers.exercise import grading, handout
 from helpers.exercise.tasks import TASKS
 
 
-def main():
-    options = read_arguments()
+def main(arguments=None):
+    options = read_arguments(arguments)
     try:
         if not options.grade:
             handout.write(new_folder(options.folder))
-            return f"{options.folder}: hand-out with {len(TASKS)} functions to write"
+            print(f"{options.folder}: hand-out with {len(TASKS)} functions to write")
+            return
         if not (options.folder / "helpers").is_dir():
             raise FileNotFoundError(f"{options.folder}: no hand-out, it has no folder helpers")
         grades = grading.grade(options.folder)
         if options.json:
             files.write_json(options.json, as_results(grades))
-        return as_table(grades)
+        print(as_table(grades))
     except OSError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
 
 
-def read_arguments():
+def read_arguments(arguments):
     parser = argparse.ArgumentParser(prog="python -m helpers.exercise", description=__doc__)
     parser.add_argument("folder", type=Path, help="of the hand-out")
     parser.add_argument("--grade", action="store_true", help="grade what has been filled in there")
     parser.add_argument("--json", type=Path, help="file for the grades, in Gradescope's form")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def new_folder(folder):
@@ -68,4 +69,4 @@ def as_results(grades):
 
 
 if __name__ == "__main__":
-    print(main())
+    main()

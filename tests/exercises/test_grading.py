@@ -10,6 +10,7 @@ import pytest
 
 from helpers.broken_gradients import FAULTS
 from helpers.exercise import grading
+from helpers.exercise.__main__ import main
 from helpers.exercise.tasks import TASKS
 from helpers.files import PROJECT
 
@@ -24,7 +25,7 @@ MISTAKES = {
     "off by one": (
         "network.unpack",
         "weights[..., start:end]",
-        "weights[..., start + 1 : end + 1]",
+        "weights[..., start + 1 :][..., : end - start]",
     ),
     "copies for views": ("network.unpack", "*shape))", "*shape).copy())"),
     "ReLU on the logits": ("network.forward", "return activations, z", "return activations, h"),
@@ -171,9 +172,8 @@ def test_grading_survives_hostile_functions(submission, tmp_path, monkeypatch):
     added, outside = {}, tmp_path / "outside.txt"
     for task in TASKS:
         body = HOSTILE[task.function][0].replace("OUTSIDE", repr(str(outside)))
-        [head] = [
-            line for line in source_of(task.module).splitlines() if f"def {task.function}(" in line
-        ]
+        lines = source_of(task.module).splitlines()
+        head = next(line for line in lines if line.startswith(f"def {task.function}("))
         added[task.module] = added.get(task.module, "") + f"\n{head}\n    {body}\n"
     for grade in grading.grade(submission(added)):
         assert grade.points == 0
@@ -198,26 +198,22 @@ def test_grading_ends_within_a_minute_whatever_is_handed_in():
     assert len(TASKS) / grading.AT_ONCE * grading.SECONDS < 60
 
 
-def command(*arguments):
-    found = subprocess.run(
-        [sys.executable, "-m", "helpers.exercise", *map(str, arguments)],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-    )
-    return found.returncode, found.stdout, found.stderr
-
-
 def test_our_solution_gets_all_points(tmp_path):
-    status, table, _ = command("--grade", PROJECT, "--json", tmp_path / "results.json")
+    command = [sys.executable, "-m", "helpers.exercise", "--grade", ".", "--json"]
+    command.append(tmp_path / "results.json")
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     most = sum(task.points for task in TASKS)
-    assert status == 0 and f"{most} of {most}" in table
+    assert f"{most} of {most}" in done.stdout
     results = json.loads((tmp_path / "results.json").read_text("utf-8"))
     assert results["score"] == most == sum(test["max_score"] for test in results["tests"])
 
 
-def test_bad_folders_are_refused_in_one_line(tmp_path):
+@pytest.mark.parametrize(
+    "arguments", [["{}"], ["{}/full"], ["--grade", "{}"], ["--grade", "{}/missing"]]
+)
+def test_bad_folder_is_refused_in_one_line(arguments, tmp_path, capsys):
     (tmp_path / "full").write_text("x")
-    for arguments in (tmp_path,), (tmp_path / "full",), ("--grade", tmp_path):
-        status, _, line = command(*arguments)
-        assert status == 2 and len(line.splitlines()) == 1 and str(tmp_path) in line
+    with pytest.raises(SystemExit, match="2"):
+        main([argument.format(tmp_path) for argument in arguments])
+    [line] = capsys.readouterr().err.splitlines()
+    assert str(tmp_path) in line

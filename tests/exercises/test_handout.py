@@ -16,9 +16,14 @@ from helpers.exercise import grading, handout
 from helpers.exercise.tasks import TASKS
 from helpers.files import PROJECT
 
-HARMLESS = {"return gradient", "]", ")", "):", "else:"}
+HARMLESS = {")", "raise ValueError(", "check_width(layers, images)"}
 """Lines of solutions that stand elsewhere, too, and say nothing."""
 FILLED_IN = """
+import importlib, pathlib
+for path in pathlib.Path("helpers").rglob("*.py"):
+    if path.name != "__main__.py":
+        importlib.import_module(".".join(path.with_suffix("").parts))
+
 import numpy as np
 from helpers import network, sgd
 from helpers.data import Images
@@ -63,7 +68,7 @@ def test_no_line_of_a_solution_is_in_it(folder):
     }
     assert len(solution_lines()) > 30
     leaks = [(p.name, s) for p, text in texts.items() for s in solution_lines() if s in text]
-    assert leaks == []
+    assert not leaks, leaks
 
 
 def test_only_what_a_student_needs_is_in_it(folder):
@@ -109,16 +114,7 @@ def test_notebooks_run_to_their_first_exercise(folder):
         assert len(traceback) == 1 and traceback[0] in lines
 
 
-def test_all_modules_can_be_imported(folder):
-    modules = [
-        ".".join(path.relative_to(folder).with_suffix("").parts)
-        for path in folder.glob("helpers/**/*.py")
-        if path.name != "__main__.py"
-    ]
-    python(folder, "-c", "import " + ", ".join(m.removesuffix(".__init__") for m in modules))
-
-
-def test_filled_in_it_trains_the_grid_with_the_students_step(folder, tmp_path):
+def test_filled_in_it_imports_and_trains_the_grid_with_the_students_step(folder, tmp_path):
     filled = tmp_path / "filled"
     handout.shutil.copytree(folder / "helpers", filled / "helpers")
     for task in TASKS:
