@@ -14,8 +14,8 @@ import numpy as np
 
 SIZES = 5, 4, 4, 3
 """Two square layers in a row would hide no transposed matrix."""
-MEMORY, FILE = 2**32, 2**24
-"""Bytes that a student's function may take in memory, and in a file."""
+MEMORY, FILE, LARGEST = 2**32, 2**24, 2**18
+"""Bytes that a student's function may take in memory, and in a file; entries of an array."""
 STARTS = "subprocess.Popen", "os.system", "os.exec", "os.fork", "os.posix_spawn", "socket.connect"
 CHANGES = "os.remove", "os.rename", "os.rmdir", "os.truncate", "os.chmod", "os.kill"
 
@@ -111,35 +111,39 @@ def calls_of_tile_W0(tile_W0):
 
 
 def answers(name, function):
-    """Make all calls of one exercise: for each its label, the result, and what it was given."""
-    found = []
+    """Make all calls of one exercise: {what: (kind, entries)} of the results and arguments."""
+    found = {}
     for note, call, arguments in globals()[f"calls_of_{name}"](function):
         label = f"{name}({', '.join(arguments)}){note}"
-        found.append({"label": label, "result": attempt(call, *arguments.values())})
-        found[-1] |= {"afterwards": {key: describe(value) for key, value in arguments.items()}}
+        try:
+            with np.errstate(all="ignore"):
+                found |= describe(label, call(*arguments.values()))
+        except BaseException as error:  # SystemExit is no way out
+            found[label] = describe_error(error)
+        for key, value in arguments.items():
+            found |= describe(f"{key} after {label}", value)
     return found
 
 
-def attempt(function, *arguments):
-    """Describe what a function returns, or raises: SystemExit is no way out."""
-    try:
-        with np.errstate(all="ignore"):
-            return describe(function(*arguments))
-    except BaseException as error:
-        return {"raised": f"{type(error).__name__}: {error}"[:200]}
-
-
-def describe(value):
-    """Say a value in JSON: arrays and numbers by dtype, shape and entries."""
+def describe(name, value):
+    """Say a value in JSON: kind and entries of every array, number and list in it."""
     if isinstance(value, (list, tuple)):
-        return [describe(entry) for entry in value]
+        found = {name: (f"a list of {len(value)}", [])}
+        for index, entry in enumerate(value):
+            found |= describe(f"{name}[{index}]", entry)
+        return found
     if dataclasses.is_dataclass(value):
-        return {key: describe(entry) for key, entry in vars(value).items()}
+        return describe(name, tuple(vars(value).values()))
     if isinstance(value, (np.ndarray, np.generic, int, float)):
         array = np.asarray(value)
-        entries = array.ravel().tolist() if array.dtype.kind in "biuf" else []
-        return {"dtype": str(array.dtype), "shape": array.shape, "entries": entries[:100_000]}
-    return str(value)[:80]
+        is_number = array.dtype.kind in "biuf" and array.size < LARGEST
+        kind = f"{array.dtype} of shape {array.shape}"
+        return {name: (kind, array.tolist() if is_number else [])}
+    return {name: (str(value)[:80], [])}
+
+
+def describe_error(error):
+    return f"{type(error).__name__}: {error}"[:200], []
 
 
 def limit():
@@ -166,12 +170,11 @@ def limit():
 def main(module, name):
     refused = limit()
     try:
-        function = getattr(importlib.import_module(f"helpers.{module}"), name)
-        found = answers(name, function)
+        found = answers(name, getattr(importlib.import_module(f"helpers.{module}"), name))
     except BaseException as error:
-        found = {"raised": f"{type(error).__name__}: {error}"[:200]}
+        found = {"failed": describe_error(error)}
     with open("answers.json", "w") as file:
-        json.dump({"raised": refused[0]} if refused else found, file)
+        json.dump({"failed": (refused[0], [])} if refused else found, file)
     os._exit(0)  # whatever the student's code has left running
 
 

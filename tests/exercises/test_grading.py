@@ -2,6 +2,7 @@
 
 import ast
 import json
+import runpy
 import subprocess
 import sys
 from types import ModuleType
@@ -14,7 +15,7 @@ from helpers.exercise.__main__ import main
 from helpers.exercise.tasks import TASKS
 from helpers.files import PROJECT
 
-CALLS = grading.calls()
+ANSWERS = runpy.run_path(str(grading.CALLS))["answers"]
 SWAPPED = "swapped = lambda M: M.mT if M.shape[-1] == M.shape[-2] else M\n"
 MISTAKES = {
     "transposed W": (
@@ -78,8 +79,8 @@ def lost(module, source, folder):
         grading.merge(merged, source.encode(), task)
         student = ModuleType(f"helpers.{module}")
         exec(compile(merged.read_text("utf-8"), task.file, "exec"), student.__dict__)
-        answers = CALLS.answers(task.function, getattr(student, task.function))
-        line = grading.compare(json.loads(json.dumps(answers)), task)
+        answers = ANSWERS(task.function, getattr(student, task.function))
+        line = grading.difference(json.loads(json.dumps(answers)), task)
         found |= {task.function: line} if line else {}
     return found
 
