@@ -15,27 +15,14 @@ def main(arguments=None):
     parser.add_argument("--json", type=Path, help="file for the grades, in Gradescope's form")
     options = parser.parse_args(arguments)
     try:
-        if options.grade:
-            grade(options.folder, options.json)
-        else:
-            write(options.folder)
+        if not options.grade:
+            return handout.write(options.folder)
+        results = grading.grade(options.folder)
+        if options.json:
+            files.write_json(options.json, results)
     except OSError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-
-
-def write(folder):
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder}: expected a new or empty folder for the hand-out")
-    handout.write(folder)
-
-
-def grade(folder, json):
-    if not (folder / "helpers").is_dir():
-        raise FileNotFoundError(f"{folder}: expected a filled-in hand-out, with a folder helpers")
-    results = grading.grade(folder)
-    if json:
-        files.write_json(json, results)
     for test in results["tests"]:
         print("{number}  {name:13} {score} of {max_score}  {output}".format(**test))
     print(f"all: {results['score']} of {sum(test['max_score'] for test in results['tests'])}")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.exercise.handout import change, copy_helpers
+from helpers.exercise.handout import blank, copy_helpers
 from helpers.exercise.tasks import TASKS
 from helpers.files import PROJECT
 
@@ -36,6 +36,8 @@ CLOSE = 1e-10
 
 def grade(folder):
     """Grade all exercises of a filled-in hand-out: a dict in the form of Gradescope's results."""
+    if not (folder / "helpers").is_dir():
+        raise FileNotFoundError(f"{folder}: expected a filled-in hand-out, with a folder helpers")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         tests = list(pool.map(lambda task: grade_one(folder, task), TASKS))
     return {"score": sum(test["score"] for test in tests), "tests": tests}
@@ -61,10 +63,8 @@ def fault(folder, task):
         status = run(work, task)
         try:
             return difference(json.loads((work / "answers.json").read_text("utf-8")), task)
-        except FileNotFoundError:
-            return f"{task.function}: no answer ({status})"
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-            return f"{task.function}: the answer cannot be read"
+            return f"{task.function}: no answer ({status})"
 
 
 def merge(ours, theirs, task):
@@ -72,7 +72,7 @@ def merge(ours, theirs, task):
 
     So the student's own imports and helpers are there, and all other exercises are ours.
     """
-    change(ours, task.function)
+    blank(ours, task.function)
     ours.write_bytes(theirs + b"\n\n" + ours.read_bytes())
 
 

@@ -15,60 +15,53 @@ from helpers.exercise.tasks import TASKS
 from helpers.files import PROJECT
 
 STUDENT = Path(__file__).with_name("student")
-"""What a hand-out has in place of ours: its README, and the grid's training step by step."""
+"""What a hand-out has in place of ours: README, the training of the grid, errors in one line."""
 
 
 def write(folder):
-    """Write a hand-out into a folder, which is made if needed."""
+    """Write a hand-out into a folder, which is made if needed and has to be empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise FileExistsError(f"{folder}: expected a new or empty folder for the hand-out")
     copy_helpers(folder / "helpers")
-    shutil.copytree(PROJECT / "data", folder / "data")
-    shutil.copytree(PROJECT / "notebooks", folder / "notebooks")
-    for name in "LICENSE", "requirements.txt", "pyproject.toml":
-        shutil.copy(PROJECT / name, folder)
-    shutil.copy(STUDENT / "lanes.py", folder / "helpers" / "grid")
+    for name in "data", "notebooks":
+        shutil.copytree(PROJECT / name, folder / name)
+    for path in (
+        *(PROJECT / name for name in ("LICENSE", "requirements.txt")),
+        STUDENT / "README.md",
+    ):
+        shutil.copy(path, folder)
     for task in TASKS:
-        change(folder / task.file, task.function, f'raise NotImplementedError("{task.unwritten}")')
-    rows = [f"| {task.exercise} | `{task.function}` | `{task.file}` |" for task in TASKS]
-    readme = (STUDENT / "README.md").read_text("utf-8").replace("TASKS", "\n".join(rows))
-    (folder / "README.md").write_text(readme, "utf-8")
-    one_line = (STUDENT / "one_line.py").read_text("utf-8")
-    edit(folder / "helpers" / "__init__.py", lambda text: text + one_line)
-    edit(folder / "pyproject.toml", lambda text: text.split("[tool.pytest")[0])
+        blank(folder / task.file, task.function, f'raise NotImplementedError("{task.unwritten}")')
+    shutil.copy(STUDENT / "lanes.py", folder / "helpers" / "grid")
+    with open(folder / "helpers" / "__init__.py", "a", encoding="utf-8") as file:
+        file.write((STUDENT / "one_line.py").read_text("utf-8"))
+    pyproject, _, _ = (PROJECT / "pyproject.toml").read_text("utf-8").partition("[tool.pytest")
+    (folder / "pyproject.toml").write_text(pyproject, "utf-8")
     for path in folder.glob("notebooks/*.ipynb"):
         clear(path)
 
 
 def copy_helpers(folder):
-    """Copy helpers without this package and without solutions under other names."""
-    shutil.copytree(
-        PROJECT / "helpers",
-        folder,
-        ignore=shutil.ignore_patterns("exercise", "lanes.py", "__pycache__"),
-    )
-    edit(folder / "broken_gradients.py", without_faults)
+    """Copy helpers without this package and without solutions under other names.
+
+    The gallery of broken gradients is emptied: its faults are changes to the text of our solution.
+    """
+    ignored = shutil.ignore_patterns("exercise", "lanes.py", "__pycache__")
+    shutil.copytree(PROJECT / "helpers", folder, ignore=ignored)
+    gallery = folder / "broken_gradients.py"
+    kept, _, faults = gallery.read_text("utf-8").partition("\nMEAN, ")
+    _, _, rest = faults.partition("\n}\n")
+    gallery.write_text(f"{kept}\nFAULTS = {{}}\n{rest}", "utf-8")
 
 
-def edit(path, function):
-    """Change the text of a file."""
-    path.write_text(function(path.read_text("utf-8")), "utf-8")
-
-
-def change(path, function, line=None):
+def blank(path, function, line=None):
     """Replace the body of a function in a file by a line, or take the whole function out."""
     lines = path.read_text("utf-8").splitlines()
     [node] = [n for n in ast.parse("\n".join(lines)).body if getattr(n, "name", "") == function]
     start = node.body[0].end_lineno if line else node.lineno - 1
     lines[start : node.end_lineno] = [f"    {line}"] if line else []
     path.write_text("\n".join(lines) + "\n", "utf-8")
-
-
-def without_faults(source):
-    """Empty the gallery of broken gradients: its faults are changes to the text of our solution."""
-    nodes = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
-    [faults] = [node for node in nodes if ast.unparse(node.targets[0]) == "FAULTS"]
-    lines = source.splitlines()
-    lines[nodes[0].lineno - 1 : faults.end_lineno] = ["FAULTS = {}"]
-    return "\n".join(lines) + "\n"
 
 
 def clear(path):

@@ -4,7 +4,6 @@ The process runs a student's function and writes what comes back; it knows no ri
 grader makes the same calls of our solution in its own process, and compares there.
 """
 
-import dataclasses
 import importlib
 import json
 import os
@@ -18,6 +17,8 @@ MEMORY, FILE, LARGEST = 2**32, 2**24, 2**18
 """Bytes that a student's function may take in memory, and in a file; entries of an array."""
 STARTS = "subprocess.Popen", "os.system", "os.exec", "os.fork", "os.posix_spawn", "socket.connect"
 CHANGES = "os.remove", "os.rename", "os.rmdir", "os.truncate", "os.chmod", "os.kill"
+LOGITS = np.random.default_rng(15).normal(size=(2, 3, 4))
+LOGITS = {"": LOGITS[0], " of large logits": 1000 * LOGITS[0], " of a stack": LOGITS}
 
 
 def example(stack=()):
@@ -33,66 +34,54 @@ def example(stack=()):
 
 def calls_of_unpack(unpack):
     weights = np.arange(59.0)
-    yield "", unpack, {"weights": weights, "layer_sizes": SIZES}
-    yield " of a stack", unpack, {"weights": np.stack([weights, -weights]), "layer_sizes": SIZES}
 
-    def write_to_views(weights, layer_sizes):
-        for W, b in unpack(weights, layer_sizes):
+    def write_to_views(*arguments):
+        for W, b in unpack(*arguments):
             W[...], b[...] = 1, 2
 
+    yield "", unpack, {"weights": weights, "layer_sizes": SIZES}
+    yield " of a stack", unpack, {"weights": np.stack([weights, -weights]), "layer_sizes": SIZES}
     yield ", writing to the views", write_to_views, {"weights": weights, "layer_sizes": SIZES}
 
 
 def calls_of_forward(forward):
-    for note, stack in ("", ()), (" of a stack", (2,)):
-        problem = example(stack)
+    for note, problem in ("", example()), (" of a stack", example((2,))):
         yield note, forward, {"layers": problem["layers"], "images": problem["images"]}
 
 
 def calls_of_softmax(softmax):
-    logits = np.random.default_rng(15).normal(size=(2, 3, 4))
-    yield "", softmax, {"logits": logits[0]}
-    yield " of large logits", softmax, {"logits": 1000 * logits[0]}
-    yield " of a stack", softmax, {"logits": logits}
+    for note, logits in LOGITS.items():
+        yield note, softmax, {"logits": logits}
 
 
 def calls_of_log_loss(log_loss):
-    logits, labels = np.random.default_rng(15).normal(size=(2, 3, 4)), np.array([2, 0, 1, 1])
-    yield "", log_loss, {"logits": logits[0], "labels": labels}
-    yield " of large logits", log_loss, {"logits": 1000 * logits[0], "labels": labels}
-    yield " of a stack", log_loss, {"logits": logits, "labels": labels}
-
     def slope(logits, labels):
         return log_loss(logits + 1e-20j * logits, labels).imag
 
-    yield " of complex logits", slope, {"logits": logits[0], "labels": labels}
+    for note, logits in LOGITS.items():
+        yield note, log_loss, {"logits": logits, "labels": np.array([2, 0, 1, 1])}
+    yield " of complex logits", slope, {"logits": LOGITS[""], "labels": np.array([2, 0, 1, 1])}
 
 
 def calls_of_backprop(backprop):
     yield "", backprop, example()
     yield " with L2", backprop, example() | {"alpha": 0.1}
+    yield " of a stack", backprop, example((2,)) | {"alpha": 0.1}
 
 
 def calls_of_minibatches(minibatches):
-    arguments = {"num_images": 100, "batch_size": 32, "seed": 7}
+    def summary(num_images, batch_size, seed):
+        drawn, again, other = (minibatches(num_images, batch_size, s) for s in (seed, seed, 8))
+        order = np.concatenate(drawn)
+        return {
+            "sizes": [len(batch) for batch in drawn],
+            "sorted": np.sort(order),
+            "is shuffled": bool((order != np.arange(num_images)).any()),
+            "comes again with the same seed": bool((order == np.concatenate(again)).all()),
+            "changes with the seed": bool((order != np.concatenate(other)).any()),
+        }
 
-    def order(*arguments):
-        return np.concatenate(minibatches(*arguments))
-
-    def is_new(*arguments):
-        return bool((order(*arguments) != np.arange(100)).any())
-
-    def is_same(*arguments):
-        return bool((order(*arguments) == order(*arguments)).all())
-
-    def depends_on_seed(*arguments):
-        return bool((order(*arguments) != order(*arguments[:2], 8)).any())
-
-    yield ", sizes", lambda *a: [len(batch) for batch in minibatches(*a)], arguments
-    yield ", all images sorted", lambda *a: np.sort(order(*a)), arguments
-    yield ", shuffled", is_new, arguments
-    yield ", the same again", is_same, arguments
-    yield ", another order with another seed", depends_on_seed, arguments
+    yield "", summary, {"num_images": 100, "batch_size": 32, "seed": 7}
 
 
 def calls_of_step(step):
@@ -127,13 +116,11 @@ def answers(name, function):
 
 def describe(name, value):
     """Say a value in JSON: kind and entries of every array, number and list in it."""
-    if isinstance(value, (list, tuple)):
-        found = {name: (f"a list of {len(value)}", [])}
-        for index, entry in enumerate(value):
-            found |= describe(f"{name}[{index}]", entry)
+    if isinstance(value, (list, tuple, dict)):
+        found = {name: (f"{len(value)} entries", [])}
+        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+            found |= describe(f"{name}[{key}]" if isinstance(key, int) else f"{name} {key}", entry)
         return found
-    if dataclasses.is_dataclass(value):
-        return describe(name, tuple(vars(value).values()))
     if isinstance(value, (np.ndarray, np.generic, int, float)):
         array = np.asarray(value)
         is_number = array.dtype.kind in "biuf" and array.size < LARGEST

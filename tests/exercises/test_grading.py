@@ -18,52 +18,44 @@ from helpers.files import PROJECT
 ANSWERS = runpy.run_path(str(grading.CALLS))["answers"]
 SWAPPED = "swapped = lambda M: M.mT if M.shape[-1] == M.shape[-2] else M\n"
 MISTAKES = {
-    "transposed W": (
-        "network.unpack",
-        "reshape(*weights.shape[:-1], *shape)",
-        "reshape(*weights.shape[:-1], *shape[::-1]).T",
-    ),
-    "off by one": (
-        "network.unpack",
-        "weights[..., start:end]",
-        "weights[..., start + 1 :][..., : end - start]",
-    ),
+    "transposed W": ("network.unpack", "1], *shape))", "1], *shape[::-1]).mT)"),
+    "off by one": ("network.unpack", "start = end", "start = end - 1"),
     "copies for views": ("network.unpack", "*shape))", "*shape).copy())"),
-    "ReLU on the logits": ("network.forward", "return activations, z", "return activations, h"),
+    "ReLU on the logits": ("network.forward", "activations, z", "activations, h"),
     "bias forgotten": ("network.forward", " + b[..., None]", ""),
-    "softmax without shift": ("network.softmax", " - logits.max(axis=-2, keepdims=True)", ""),
+    "no shift": ("network.softmax", " - logits.max(axis=-2, keepdims=True)", ""),
     "softmax over images": ("network.softmax", "axis=-2", "axis=-1"),
     "log of a rounded probability": (
         "network.log_loss",
-        "losses = np.log(np.exp(shifted).sum(axis=-2)) - at_label",
-        "p = (softmax(logits) * one_hot(labels, logits.shape[-2])).sum(axis=-2)\n"
-        "    losses = -np.log(p)",
+        "np.log(np.exp(shifted).sum(axis=-2)) - at_label",
+        "-np.log((softmax(logits) * one_hot(labels, logits.shape[-2])).sum(axis=-2))",
     ),
     "sum for mean": ("network.log_loss", "losses.mean(", "losses.sum("),
+    "a short batch divided by the full size": ("network.backprop", "/ len(images)", "/ 8"),
     "no shuffle": (
         "sgd.minibatches",
-        "np.random.default_rng(seed).permutation(num_images)",
-        "np.arange(num_images)",
+        ".permutation(num_images)",
+        ".permutation(1) + np.arange(num_images)",
     ),
-    "the same shuffle": ("sgd.minibatches", "default_rng(seed)", "default_rng(0)"),
+    "the same order in every epoch": ("sgd.minibatches", "default_rng(seed)", "default_rng(0)"),
     "last batch dropped": (
         "sgd.minibatches",
-        "range(0, num_images, batch_size)",
-        "range(0, num_images - batch_size + 1, batch_size)",
+        "range(0, num_images,",
+        "range(0, num_images - batch_size + 1,",
     ),
     "rate applied twice": ("sgd.step", "W -= rate * dW", "W -= rate * rate * dW"),
     "step uphill": ("sgd.step", "b -= ", "b += "),
     "step not in place": ("sgd.step", "W -= rate * dW", "W = W - rate * dW"),
     "L2 not handed on": ("sgd.step", "labels, alpha)", "labels)"),
-    "step not divided out": ("gradient_check.complex_step", " / step", ""),
+    "not divided by the step": ("gradient_check.complex_step", " / step", ""),
     "finite difference": (
         "gradient_check.complex_step",
         "along_axes(layers, images, labels, alpha, 1j * step, chosen).imag / step",
         "two_point(layers, images, labels, alpha)",
     ),
-    "a unit is lost": ("analysis.tile_W0", "int(np.ceil(", "int(np.floor("),
+    "a unit is lost": ("analysis.tile_W0", "np.ceil(", "np.floor("),
 }
-"""What students write: function, our text, theirs."""
+"""What students write: function, our text, theirs. Mistakes of the gradient: `FAULTS`."""
 
 
 def source_of(module):
@@ -85,40 +77,32 @@ def lost(module, source, folder):
     return found
 
 
-def changed(module, source):
-    """Name the functions in which a file differs from ours."""
-    ours, theirs = (
-        {getattr(node, "name", ""): ast.dump(node) for node in ast.parse(text).body}
-        for text in (source_of(module), source)
-    )
-    return {name for name in ours if name and ours[name] != theirs[name]}
-
-
-def replaced(module, right, wrong):
-    source = source_of(module)
-    assert source.count(right) >= 1, right
-    return source.replace(right, wrong)
+def functions(source):
+    return {
+        n.name: ast.get_source_segment(source, n)
+        for n in ast.parse(source).body
+        if hasattr(n, "name")
+    }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistake_costs_its_exercise_alone(mistake, tmp_path):
     place, right, wrong = MISTAKES[mistake]
     module, _, function = place.rpartition(".")
-    source = source_of(module)
-    [node] = [n for n in ast.parse(source).body if getattr(n, "name", "") == function]
-    body = ast.get_source_segment(source, node)
+    body = functions(source_of(module))[function]
     assert right in body
-    lines = lost(module, source.replace(body, body.replace(right, wrong)), tmp_path)
-    assert list(lines) == [function]
-    assert function in lines[function], lines
+    source = source_of(module).replace(body, body.replace(right, wrong))
+    [(where, line)] = lost(module, source, tmp_path).items()
+    assert where == function and function in line
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_broken_gradient_costs_the_function_that_is_broken(fault, tmp_path):
-    source = replaced("network", *FAULTS[fault])
-    lines = lost("network", SWAPPED + source, tmp_path)
-    assert lines.keys() == changed("network", source) != set()
-    assert all(function in line for function, line in lines.items())
+    ours = source_of("network")
+    source = ours.replace(*FAULTS[fault])
+    [changed] = dict(functions(source).items() - functions(ours).items())
+    [(where, line)] = lost("network", SWAPPED + source, tmp_path).items()
+    assert where == changed and changed in line
 
 
 def test_sound_files_lose_nothing(tmp_path):
@@ -127,71 +111,65 @@ def test_sound_files_lose_nothing(tmp_path):
 
 
 HOSTILE = {
-    "unpack": ("while True: pass", "unpack: no answer within 4 s"),
-    "forward": ("return forward(layers, images)", "raises RecursionError"),
-    "softmax": ("import sys; sys.exit(0)", "raises SystemExit"),
-    "log_loss": ("import os; os._exit(0)", "ended with status 0 and gave no answer"),
-    "backprop": ("print('x' * 10**8)", "backprop(layers, images, labels) is None, expected a list"),
-    "minibatches": ("return np.ones(2**40)", "MemoryError"),
-    "step": ("images[0] = 1", "after step(layers, images, labels, rate), layers[0][0], entry"),
-    "complex_step": (
-        "return network.pack(layers).astype(np.float32)",
-        "complex_step(layers, images, labels) has dtype float32, expected float64",
+    "unpack": ("while True: pass", "no answer (stopped after 4 s)"),
+    "forward": ("return forward(layers, images)", "RecursionError"),
+    "softmax": ("import sys; sys.exit(0)", "SystemExit"),
+    "log_loss": ("import os; os._exit(0)", "no answer (the process ended with status 0)"),
+    "backprop": (
+        "print('x' * 10**8)",
+        "backprop(layers, images, labels): None, expected 3 entries",
     ),
+    "minibatches": ("return np.ones(2**40)", "MemoryError"),
+    "step": ("images[0] = 1", "layers after step(layers, images, labels, rate)"),
+    "complex_step": ("return np.float32([1])", "float32 of shape (1,), expected float64 of"),
     "tile_W0": ("open(OUTSIDE, 'w').write('x')", "not allowed: open"),
 }
 """Bodies of functions that a student might hand in, and what the line says."""
-CHEATS = {
-    "network": ("this is no Python\n", "network.py: SyntaxError"),
-    "sgd": ("import there_is_no_such_module\n", "sgd.py: ModuleNotFoundError"),
-    "gradient_check": (
-        "import numpy, sys\nnumpy.isclose = numpy.allclose = lambda *a, **k: True\n"
-        "sys.modules['__main__'].answers = lambda *a: []\n"
-        "def complex_step(*a): return 0\n",
-        "the answers cannot be read",
-    ),
-    "analysis": ("def tile_W0(W): open(CALLS, 'a').write('broken')\n", "not allowed: open"),
+CHEAT = """
+import numpy, sys
+numpy.isclose = numpy.allclose = lambda *arguments, **options: True
+sys.modules["__main__"].answers = lambda *arguments: {}
+def complex_step(*arguments): return 0
+"""
+FILES = {
+    "network": ("this is no Python", "SyntaxError: invalid syntax (network.py"),
+    "sgd": ("import there_is_no_such_module", "ModuleNotFoundError"),
+    "gradient_check": (CHEAT, "int64 of shape (), expected float64"),
+    "analysis": ("def tile_W0(W): open(OUTSIDE, 'a').write('x')", "not allowed: open"),
 }
+"""What stands at the end of a file, to break it or to reach into the grading."""
 
 
-@pytest.fixture
-def submission(tmp_path):
-    """Give a function that adds lines to our files, as a student's."""
-
-    def hand_in(added):
-        for module in {task.module for task in TASKS}:
-            file = tmp_path / f"helpers/{module.replace('.', '/')}.py"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(source_of(module) + added.get(module, ""), "utf-8")
-        return tmp_path
-
-    return hand_in
+def hand_in(added, folder):
+    """Make a student's files of ours, with some lines more, and grade them."""
+    for module in {task.module for task in TASKS}:
+        file = folder / f"helpers/{module}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(source_of(module) + "\n" + added.get(module, ""), "utf-8")
+    tests = grading.grade(folder)["tests"]
+    assert not any(test["score"] for test in tests)
+    assert all(len(test["output"]) <= 200 and test["output"].isprintable() for test in tests)
+    return {test["name"]: test["output"] for test in tests}
 
 
-def test_grading_survives_hostile_functions(submission, tmp_path, monkeypatch):
+def test_grading_survives_hostile_functions(tmp_path, monkeypatch):
     monkeypatch.setattr(grading, "SECONDS", 4)
-    added, outside = {}, tmp_path / "outside.txt"
+    added = dict.fromkeys((task.module for task in TASKS), "")
     for task in TASKS:
-        body = HOSTILE[task.function][0].replace("OUTSIDE", repr(str(outside)))
         lines = source_of(task.module).splitlines()
         head = next(line for line in lines if line.startswith(f"def {task.function}("))
-        added[task.module] = added.get(task.module, "") + f"\n{head}\n    {body}\n"
-    for grade in grading.grade(submission(added)):
-        assert grade.points == 0
-        assert HOSTILE[grade.task.function][1] in grade.line
-        assert len(grade.line) <= 200 and grade.line.isprintable()
-    assert not outside.exists()
+        body = HOSTILE[task.function][0].replace("OUTSIDE", repr(str(tmp_path / "outside")))
+        added[task.module] += f"{head}\n    {body}\n"
+    for function, line in hand_in(added, tmp_path).items():
+        assert HOSTILE[function][1] in line
+    assert not (tmp_path / "outside").exists()
 
 
-def test_grading_survives_hostile_files(submission):
-    before = grading.CALLS.read_bytes()
-    added = {
-        module: "\n" + text.replace("CALLS", repr(str(grading.CALLS)))
-        for module, (text, _) in CHEATS.items()
-    }
-    for grade in grading.grade(submission(added)):
-        assert grade.points == 0
-        assert CHEATS[grade.task.module][1] in grade.line
+def test_grading_survives_hostile_files(tmp_path):
+    before, place = grading.CALLS.read_bytes(), repr(str(grading.CALLS))
+    added = {module: text.replace("OUTSIDE", place) for module, (text, _) in FILES.items()}
+    lines = hand_in(added, tmp_path)
+    assert all(FILES[task.module][1] in lines[task.function] for task in TASKS)
     assert grading.CALLS.read_bytes() == before
 
 
