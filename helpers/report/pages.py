@@ -5,38 +5,15 @@ Left out: the look of the pages (report.css) and what the report says (`helpers.
 """
 
 import html
-from functools import cache
 from xml.etree import ElementTree
 
-import nbformat
 from latex2mathml.converter import convert_to_element
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-NO_ALT = "A picture without a description"
-ENVIRONMENTS = {"equation": "", "equation*": "", "aligned": "align*", "align": "align*"}
-"""LaTeX environments that latex2mathml numbers, or does not know, and what stands in for them."""
-
 
 def mathml(latex, block=False):
-    """Turn a formula into MathML.
-
-    Parameters
-    ----------
-    latex : str
-        Without dollar signs.
-    block : bool
-        Whether it stands on a line of its own.
-
-    Returns
-    -------
-    str
-        HTML. A formula that cannot be converted is shown as its source.
-    """
-    for name, stand_in in ENVIRONMENTS.items():
-        for edge in "begin", "end":
-            new = rf"\{edge}{{{stand_in}}}" if stand_in else ""
-            latex = latex.replace(rf"\{edge}{{{name}}}", new)
+    """Turn a formula, without dollar signs, into MathML; what cannot be converted stays."""
     try:
         tree = convert_to_element(latex.strip(), display="block" if block else "inline")
     except Exception:  # the converter documents no set of errors; any of them means the same here
@@ -57,71 +34,14 @@ def _mend(element):
 
 
 def markdown(text):
-    """Turn Markdown with formulas into HTML.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    str
-        Raw HTML in `text` is escaped.
-    """
+    """Turn Markdown with formulas into HTML; raw HTML in it is escaped."""
     return _render(text, escape=True)
 
 
-def one_line(text):
-    """Turn a paragraph of Markdown into HTML without the paragraph around it.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    str
-    """
-    return markdown(text).strip().removeprefix("<p>").removesuffix("</p>")
-
-
 def notebook_body(notebook):
-    """Turn an executed notebook into the body of a page.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-
-    Returns
-    -------
-    str
-        HTML in which every picture has a text alternative and code cells have the anchors
-        ``cell-id=...``.
-    """
-    notebook = nbformat.from_dict(notebook)
-    for output in pictures_of(notebook):
-        output.metadata.setdefault("image/png", {}).setdefault("alt", NO_ALT)
-    body, _ = _exporter().from_notebook_node(notebook)
+    """Turn an executed notebook into the body of a page, with the anchors ``cell-id=...``."""
+    body, _ = _Exporter().from_notebook_node(notebook)
     return body
-
-
-def pictures_of(notebook):
-    """List the outputs of a notebook that are pictures.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-
-    Returns
-    -------
-    list of nbformat.NotebookNode
-    """
-    return [
-        output
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
-    ]
 
 
 class _Renderer(IPythonRenderer):
@@ -146,11 +66,6 @@ class _Exporter(HTMLExporter):
 
     def markdown2html(self, source):
         return _render(source, escape=False)
-
-
-@cache
-def _exporter():
-    return _Exporter()
 
 
 def _render(text, escape):
