@@ -1,14 +1,16 @@
-"""Run the recorded batch run again and compare: for who trusts nothing.
+"""Run the recorded batch run again and compare everything: for who trusts nothing.
 
-python tests/tools/audit.py a b c d       all four parts of outputs/
-python tests/tools/audit.py c             some; part C trains its whole grid again
+    python tests/tools/audit.py            all four parts of outputs/, the whole grid included
+    python tests/tools/audit.py a d        some
 
-Each outputs/part_X.ipynb is executed from top to bottom with the parameters that its run had (its
-own injected cell) and compared with what it shows: recorded figures within their tolerance, text
-literally. What the notebook writes goes to a temporary folder, so outputs/ stays as it is; part D
-reads the recorded network of part C. Exit status: 0 only if every part agrees, 1 if one does not,
-2 if the audit cannot be done.
-Left out: the other files of outputs/, which the tests compare with the notebooks.
+Each outputs/part_X.ipynb is executed from top to bottom with the parameters that its run had and
+compared with what it shows: recorded values within their tolerance, text literally, pictures by
+eye (how grey they are where). Then the files that this run wrote are compared with the recorded
+ones: every row of the table, what the saved networks reach, learning curves, finite differences.
+It writes to a temporary folder, so outputs/ stays as it is; part D reads the recorded network.
+Exit status: 0 only if every part agrees, 1 if one does not, 2 if the audit cannot be done.
+Left out: what needs no training (tests/deliverable). What it cannot see: a run that did what it
+says, but was asked to do the wrong thing, such as choosing by the test images.
 """
 
 import argparse
@@ -17,13 +19,28 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from helpers import models
 from helpers.batch.output import OutputError, output_lock
 from helpers.files import OUTPUTS, PROJECT, STAGING_VARIABLE, grid_folder
 from helpers.notebook.parameters import PARTS
 
+sys.path.insert(0, str(PROJECT))
+from tests.nbval_records import picture_distance
+
 CELL_SECONDS = 12 * 3600
 """No cell may take longer; part C's grid is one cell."""
+ACCURACY, CROSS_ENTROPY = 0.02, 0.25
+"""What one training may differ by on other kernels, the second as a share: twice what was seen."""
+MEAN_ACCURACY = 0.003
+"""What the mean over a table may differ by: the differences above have no direction."""
+CHOSEN = 0.01
+"""What the best of many trainings may differ by, as their recorded values may."""
 
 
 def main(arguments=None):
@@ -31,18 +48,22 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="+", choices=PARTS, metavar="PART", help="a, b, c, d")
-    parts = dict.fromkeys(parser.parse_args(arguments).parts)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="a, b, c, d; all if none is named")
+    parts = dict.fromkeys(parser.parse_args(arguments).parts or PARTS)
+    if not parts.keys() <= PARTS.keys():
+        parser.error(f"parts are {', '.join(PARTS)}")
     try:
         with output_lock(OUTPUTS):
             refuse_what_is_not_there(parts)
-            agrees = {part: audit(OUTPUTS / f"part_{part}.ipynb") for part in parts}
+            start = time.monotonic()
+            found = {part: audit(OUTPUTS / f"part_{part}.ipynb") for part in parts}
     except OutputError as error:
         print(f"audit: {error}", file=sys.stderr)
         return 2
-    for part, fine in agrees.items():
-        print(f"part {part}: {'agrees with its record' if fine else 'DOES NOT AGREE'}")
-    return 0 if all(agrees.values()) else 1
+    for part, lines in found.items():
+        print(*lines, f"part {part}: {'DOES NOT AGREE' if lines else 'agrees'}", sep="\n")
+    print(f"the audit took {(time.monotonic() - start) / 60:.1f} minutes")
+    return 1 if any(found.values()) else 0
 
 
 def refuse_what_is_not_there(parts):
@@ -57,26 +78,79 @@ def refuse_what_is_not_there(parts):
 
 
 def audit(path):
-    """Execute one recorded notebook under nbval and compare it with itself.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    bool
-        Whether everything agrees; what does not has been printed.
-    """
+    """Execute a recorded notebook under nbval, then compare its files; returns what is wrong."""
     command = [sys.executable, "-m", "pytest", "-c", PROJECT / "pyproject.toml", path]
     command += [f"--nbval-cell-timeout={CELL_SECONDS}", "-p", "no:cacheprovider", "-v"]
     with tempfile.TemporaryDirectory() as stage:
         environment = os.environ | {STAGING_VARIABLE: stage, "PYTEST_ADDOPTS": ""}
         try:
-            return subprocess.run(command, env=environment, cwd=PROJECT).returncode == 0
+            done = subprocess.run(command, env=environment, cwd=PROJECT)
         finally:
             if path == OUTPUTS / "part_c.ipynb":
                 shutil.rmtree(grid_folder(OUTPUTS), ignore_errors=True)
+        lines = ["the notebook shows something else, see above"] if done.returncode else []
+        return lines + list(differences(path.parent, Path(stage)))
+
+
+def differences(recorded, stage):
+    """Compare the files of two runs, as far as the second wrote them; yields one line each."""
+    for path in sorted(stage.iterdir()):
+        was = recorded / path.name
+        if not was.exists():
+            yield f"{path.name}: only the run now wrote it"
+        elif path.suffix == ".csv":
+            yield from compare_tables(path.name, pd.read_csv(was), pd.read_csv(path))
+        elif path.suffix == ".png" and picture_distance(was.read_bytes(), path.read_bytes()) > 0.1:
+            yield f"{path.name}: another picture"
+        elif path.suffix == ".txt" and path.name.startswith("Part_B"):
+            yield from compare_values(path.name, *(_values(each) for each in (was, path)))
+        elif path.name in {f"{name}.json" for name in (models.BEST, models.RECIPE, models.WIDE)}:
+            yield from compare_models(path.stem, recorded, stage)
+
+
+def compare_tables(name, was, came):
+    """Compare two tables row by row: settings exactly, accuracies and losses within tolerance."""
+    if was.shape != came.shape or list(was) != list(came):
+        yield f"{name}: other rows or columns"
+        return
+    for column in was.columns.drop("fingerprint", errors="ignore"):
+        difference = (came[column] - was[column]).abs()
+        allowed = 0
+        if "accuracy" in column:
+            allowed = ACCURACY
+            if abs(came[column].mean() - was[column].mean()) > MEAN_ACCURACY:
+                yield f"{name}: {column}: the mean over all rows differs"
+        elif "cross_entropy" in column:
+            allowed = CROSS_ENTROPY * came[column]
+        for row in np.flatnonzero(
+            (difference > allowed) | (was[column].isna() != came[column].isna())
+        ):
+            values = f"recorded {was[column][row]}, came out {came[column][row]}"
+            yield f"{name}, row {row + 1}: {column}: {values}"
+    same = (was == came).all(axis=1).sum()
+    print(f"{name}: {same} of {len(was)} rows are the same to the last bit")
+
+
+def compare_values(name, was, came):
+    """Compare part B's finite differences, which other kernels move by some 1e-9."""
+    if len(was) != len(came):
+        yield f"{name}: another number of values"
+    elif (off := np.abs(was - came).max()) > 1e-7:
+        yield f"{name}: a value differs by {off:.2g}"
+
+
+def _values(path):
+    lines = path.read_text("utf-8").splitlines()
+    return np.array([float(line.split(": ")[1]) for line in lines if line.startswith("Value ")])
+
+
+def compare_models(name, *folders):
+    """Compare what the saved networks of two runs reach."""
+    was, came = (models.load_model(folder, name).card for folder in folders)
+    for split in "validation", "test":
+        values = was[split]["accuracy"], came[split]["accuracy"]
+        if abs(values[0] - values[1]) > CHOSEN:
+            yield f"{name}: {split} accuracy: recorded {values[0]}, came out {values[1]}"
 
 
 if __name__ == "__main__":
