@@ -122,10 +122,13 @@ def picture_distance(first, second):
     if first == second:
         return 0.0
     try:
-        grey = [np.asarray(Image.open(io.BytesIO(png)).convert("L"), float) for png in (first, second)]
+        pictures = [Image.open(io.BytesIO(png)).convert("L") for png in (first, second)]
     except OSError:
         return 1.0
-    return np.abs(grey[0] - grey[1]).mean() / 255 if grey[0].shape == grey[1].shape else 1.0
+    if pictures[0].size != pictures[1].size:
+        return 1.0
+    first, second = (np.asarray(each, float) for each in pictures)
+    return np.abs(first - second).mean() / 255
 
 
 def _read(output):

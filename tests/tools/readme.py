@@ -15,7 +15,8 @@ from helpers.report.results import Results
 
 README = PROJECT / "README.md"
 BENCHMARKS = PROJECT / "tests" / "benchmarks"
-SOAK = PROJECT / "tests" / "soak.json"
+SOAK = PROJECT / "tests" / "tools" / "soak.json"
+LOSSES = "rows_lost", "torn_files", "mixed_sets", "orphans", "temporary_files"
 COLUMNS = {
     "blas": "BLAS calls alone",
     "alone": "this project",
