@@ -4,37 +4,54 @@ Both give a ``concurrent.futures.Executor``; nothing else of them is used. Left 
 cluster, which is the business of the cluster's own tools.
 """
 
+import asyncio
 import multiprocessing
 import os
 import platform
+import signal
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import wait
 
 from threadpoolctl import threadpool_limits
 
-from helpers.network import blas_kernels
+from helpers.grid.lanes import blas_kernels
 
 
 class ExecutorError(RuntimeError):
     """Workers cannot be had or cannot be used; the message says why."""
 
+    def _render_traceback_(self):
+        return [f"ExecutorError: {self}"]
 
-@contextmanager
-def processes(num_workers=0):
-    """Open a pool of processes on this machine; they end with the block, whatever ends it.
+
+def executor_for(executor, num_workers=0, scheduler=""):
+    """Choose where units are trained.
 
     Parameters
     ----------
+    executor : str
+        "processes" or "dask".
     num_workers : int
-        0 for as many as the cores this process may use.
+        Processes, 0 for one per core.
+    scheduler : str
+        Address of the Dask scheduler, e.g. "tcp://host:8786".
 
-    Yields
-    ------
-    executor : concurrent.futures.ProcessPoolExecutor
-    width : int
+    Returns
+    -------
+    callable
+        For `helpers.grid.search.search`.
     """
+    if executor == "dask":
+        return partial(dask_cluster, scheduler)
+    return partial(processes, num_workers)
+
+
+@contextmanager
+def processes(num_workers=0):
+    """Open a pool of processes on this machine; they end with the block, whatever ends it."""
     width = num_workers or available_cores()
     before = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
@@ -50,27 +67,7 @@ def processes(num_workers=0):
 
 @contextmanager
 def dask_cluster(scheduler, timeout=20):
-    """Open the executor of a running Dask cluster (extra ``dask``).
-
-    Parameters
-    ----------
-    scheduler : str
-        Its address, e.g. ``"tcp://host:8786"``. Every worker needs this project and its data
-        folder; a fingerprint tells if they differ.
-    timeout : float
-        Seconds to wait for the scheduler.
-
-    Yields
-    ------
-    executor : concurrent.futures.Executor
-    width : int
-        The workers' threads.
-
-    Raises
-    ------
-    ExecutorError
-        If Dask is not installed or the scheduler does not answer.
-    """
+    """Open the executor of a running Dask cluster, whose workers need this project and its data."""
     try:
         from distributed import Client
     except ImportError:
@@ -78,41 +75,29 @@ def dask_cluster(scheduler, timeout=20):
             "executor = 'dask' needs Dask: pip install 'dask[distributed]'"
         ) from None
     try:
+        with ThreadPoolExecutor(1) as thread:  # a notebook's own thread has a loop already
+            thread.submit(asyncio.run, _find_workers(scheduler, timeout)).result()
         client = Client(scheduler, timeout=timeout)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever answers there may send anything
         raise ExecutorError(
-            f"scheduler = {scheduler!r}: no Dask scheduler answers ({error})"
+            f"scheduler = {scheduler!r}: no Dask scheduler with workers answers within "
+            f"{timeout} s ({type(error).__name__})"
         ) from None
-    with client:
-        client.wait_for_workers(1, timeout=60)
-        with client.get_executor(pure=False) as executor:
-            yield executor, sum(client.nthreads().values())
+    with client, client.get_executor(pure=False) as executor:
+        yield executor, sum(client.nthreads().values())
 
 
-def executor_for(settings):
-    """Choose how to open the executor that the settings name.
+async def _find_workers(address, timeout):
+    from distributed import rpc
 
-    Parameters
-    ----------
-    settings : helpers.notebook.parameters.PartC
-
-    Returns
-    -------
-    callable
-        For `helpers.grid_search.search`.
-    """
-    if settings.executor == "dask":
-        return lambda: dask_cluster(settings.scheduler)
-    return lambda: processes(settings.num_workers)
+    async with rpc(address) as server:
+        found = await asyncio.wait_for(server.identity(), timeout)
+    if not found["workers"]:
+        raise ValueError
 
 
 def available_cores():
-    """Count the cores this process may use.
-
-    Returns
-    -------
-    int
-    """
+    """Count the cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -135,7 +120,8 @@ def machine():
 
 
 def _start_worker():
-    """Hold a new worker to one BLAS thread, and to the life of the process that started it."""
+    """Hold a worker to one BLAS thread and to the life of its parent, which alone hears Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(1, user_api="blas")
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

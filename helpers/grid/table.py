@@ -1,45 +1,60 @@
-"""The table of a grid: one row, or one sentence, a run; written whole, read back with suspicion.
+"""The table of a grid as a DataFrame: one row per run; written whole, read back with suspicion.
 
-Left out: where the rows come from (`helpers.grid.search`).
+Left out: where the runs come from (`helpers.grid.search`) and their pictures (`helpers.figures`).
 """
 
-import csv
 import io
-import math
 from pathlib import Path
 
-from helpers.files import write_text
+import numpy as np
+import pandas as pd
 
-FACTORS = "num_hidden_layers", "num_units", "num_epochs", "batch_size", "learning_rate"
-COLUMNS = (
-    *FACTORS,
-    "alpha",
-    "seed",
-    "cross_entropy",
-    "accuracy",
-    "diverged",
-    "fingerprint",
-)
+from helpers.files import write_text
+from helpers.sgd import DivergedError
+
+FACTORS = ["num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_epochs"]
+TYPES = {
+    **dict.fromkeys(FACTORS, int),
+    "learning_rate": float,
+    "alpha": float,
+    "seed": int,
+    "cross_entropy": float,
+    "accuracy": float,
+    "diverged": bool,
+}
 
 
 class TableError(ValueError):
     """A table cannot be read; the message says where and why."""
 
 
-def write_table(path, rows):
-    """Replace a table of runs (CSV) atomically.
+def to_frame(runs):
+    """Tabulate runs, in their order.
 
     Parameters
     ----------
-    path : str or Path
-    rows : list of dict
-        With the keys `COLUMNS`; the figures of a diverged run stay empty.
+    runs : iterable of helpers.grid.search.Run
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns `TYPES`; cross_entropy and accuracy, on the validation images, are not a
+        number where a run diverged.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    rows = [
+        vars(run.recipe)
+        | {"num_hidden_layers": len(run.recipe.layer_sizes) - 2}
+        | {"num_units": max(run.recipe.layer_sizes[1:-1], default=0)}
+        | {"cross_entropy": run.cross_entropy, "accuracy": run.accuracy}
+        | {"diverged": bool(np.isnan(run.accuracy))}
+        for run in runs
+    ]
+    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
+
+
+def write_table(path, table):
+    """Replace a table (CSV) atomically; values of a diverged run stay empty."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def read_table(path):
@@ -51,67 +66,99 @@ def read_table(path):
 
     Returns
     -------
-    list of dict
-        With the keys `COLUMNS`; figures of diverged runs are None.
+    pandas.DataFrame
+        With the columns `TYPES`.
 
     Raises
     ------
     TableError
-        If the file is missing, cut off, or a field is not what it should be.
+        In one line, if the file is missing, cut off, or a value is not what it should be.
     """
     path = Path(path)
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"{path.name}: cannot be read ({error}); run part C again") from None
-    lines = list(csv.reader(io.StringIO(text)))
-    if not text.endswith("\n") or not lines or tuple(lines[0]) != COLUMNS:
-        raise TableError(f"{path.name}: cut off or not a table of runs; run part C again")
-    return [_parse(path.name, number, line) for number, line in enumerate(lines[1:], start=2)]
+        if not text.endswith("\n") or len({line.count(",") for line in text.splitlines()}) > 1:
+            raise ValueError("cut off")
+        table = pd.read_csv(io.StringIO(text), dtype=TYPES)
+        _check(table)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise TableError(f"{path.name}: cannot be read ({reason}); run part C again") from None
+    return table
 
 
-def _parse(name, number, line):
-    kinds = [int, int, int, int, float, float, int, _figure, _figure, _yes_or_no, str]
-    try:
-        return {
-            column: kind(field) for column, kind, field in zip(COLUMNS, kinds, line, strict=True)
-        }
-    except ValueError as error:
-        raise TableError(f"{name}, line {number}: {error}; run part C again") from None
+def _check(table):
+    if list(table) != list(TYPES):
+        raise ValueError("not the columns of a table of runs")
+    scores = table[["cross_entropy", "accuracy"]]
+    fine = np.where(table.diverged, scores.isna().all(axis=1), (scores >= 0).all(axis=1))
+    fine &= np.isfinite(table.drop(columns=list(scores)).astype(float)).all(axis=1)
+    fine &= ~(scores == np.inf).any(axis=1) & ~(table.accuracy > 1)
+    if not fine.all():
+        raise ValueError(f"line {fine.argmin() + 2} holds no possible result")
 
 
-def _figure(field):
-    number = float(field) if field else None
-    if number is not None and not math.isfinite(number):
-        raise ValueError(f"{field} is not a finite number")
-    return number
-
-
-def _yes_or_no(field):
-    if field not in ("True", "False"):
-        raise ValueError(f"{field!r} is neither True nor False")
-    return field == "True"
-
-
-def sentence(row):
-    """Say a row in words, in the order of the reference submission's log.
+def ranked(table):
+    """Sort runs by validation accuracy, best first; lower cross-entropy breaks ties.
 
     Parameters
     ----------
-    row : dict
-        With the keys `COLUMNS`.
+    table : pandas.DataFrame
+
+    Returns
+    -------
+    pandas.DataFrame
+        Without the runs that diverged; its index holds their places in `table`.
+
+    Raises
+    ------
+    DivergedError
+        If none is left.
+    """
+    if table.diverged.all():
+        raise DivergedError("every run diverged; choose smaller learning rates")
+    order = {"by": ["accuracy", "cross_entropy"], "ascending": [False, True]}
+    return table[~table.diverged].sort_values(**order, kind="stable")
+
+
+def over_seeds(table, by=(*FACTORS, "alpha")):
+    """Average the validation accuracy of runs that differ in nothing but their seeds.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    by : sequence of str
+        The columns in which runs differ by more than seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns `by`, ``first_seed``, ``mean``, ``sd`` and ``num_seeds``; best mean first.
+    """
+    groups = table.groupby(list(by), sort=False).accuracy
+    found = groups.agg(first_seed="first", mean="mean", sd="std", num_seeds="size")
+    return found.reset_index().sort_values("mean", ascending=False, ignore_index=True)
+
+
+def sentences(table):
+    """Say each run in one line, in the words of the assignment's log.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
 
     Returns
     -------
     str
     """
-    found = (
-        "diverged"
-        if row["diverged"]
-        else f"Unregularised CE: {row['cross_entropy']:.4f}, accuracy: {row['accuracy']:.2%}"
-    )
+    return "".join(map(_sentence, table.itertuples()))
+
+
+def _sentence(run):
+    scores = f"Unregularise CE: {run.cross_entropy:.5f}, accuracy: {run.accuracy:.2%}"
     return (
-        f"Hidden Lrs: {row['num_hidden_layers']}, n_hidden_units: {row['num_units']}, "
-        f"Num Epoch: {row['num_epochs']}, Batch size: {row['batch_size']}, "
-        f"Learning rate: {row['learning_rate']}, {found}"
+        f"Hidden Lrs: {run.num_hidden_layers}, n_hidden_units: {run.num_units}, "
+        f"Num Epoch: {run.num_epochs}, Batch size: {run.batch_size}, "
+        f"Learning rate: {run.learning_rate}, "
+        f"validation: {'diverged' if run.diverged else scores}\n"
     )

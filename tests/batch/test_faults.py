@@ -12,7 +12,7 @@ from helpers import files
 from helpers.grid import executors
 from helpers.grid import search as grid_search
 from helpers.grid import table as grid_table
-from helpers.notebook.parameters import PartC
+from helpers.grid.units import list_runs, make_units
 from tests.tools import soak
 from tests.tools.soak_grid import GRID
 
@@ -53,9 +53,9 @@ def hidden(folder):
 def expected(tmp_path_factory):
     """The table of an uninterrupted search, in bytes."""
     folder = tmp_path_factory.mktemp("peace")
-    units = grid_search.make_units(PartC(**GRID | TINY))
-    runs = grid_search.search(units, folder, lambda: executors.processes(2))
-    grid_table.write_table(folder / "t.csv", [run.row for run in runs])
+    recipes = list_runs(**{name: (GRID | TINY)[name] for name in GRID})
+    found = grid_search.search(make_units(recipes), folder, lambda: executors.processes(2))
+    grid_table.write_table(folder / "t.csv", grid_table.to_frame(found[r] for r in recipes))
     return (folder / "t.csv").read_bytes()
 
 

@@ -3,15 +3,17 @@
 import os
 import re
 import signal
+import socketserver
 import subprocess
 import sys
 import threading
+import time
+from contextlib import contextmanager
 
 import pytest
 
-from helpers.grid import executors
-from helpers.grid import search as grid_search
-from tests.grid.test_grid_search import in_this_process, settings, table
+from helpers.grid import executors, search
+from tests.grid.grids import content, in_this_process, units
 
 
 @pytest.fixture
@@ -43,28 +45,56 @@ def _read_address(scheduler):
     raise AssertionError("the scheduler did not start")
 
 
-def test_a_killed_dask_worker_loses_no_row(cluster, tmp_path):
+def test_a_killed_dask_worker_loses_no_run(cluster, tmp_path):
     address, workers = cluster
-    units = grid_search.make_units(settings(num_epochs=[1, 4]))
-    expected = grid_search.search(units, tmp_path / "one", in_this_process)
-    killed = []
+    expected = search.search(units(), tmp_path / "one", in_this_process)
 
     def kill_a_worker(progress):
-        if progress.done == 1:
+        if list((tmp_path / "dask").glob("*.npz")) and workers[0].poll() is None:
             os.kill(workers[0].pid, signal.SIGKILL)
-            killed.append(progress)
 
-    runs = grid_search.search(
-        units, tmp_path / "dask", lambda: executors.dask_cluster(address), False, kill_a_worker
-    )
-    assert killed and workers[0].wait() == -signal.SIGKILL
-    assert table(runs) == table(expected)
-    assert all(
-        a.weights.tobytes() == b.weights.tobytes() for a, b in zip(runs, expected, strict=True)
-    )
+    where = executors.executor_for("dask", scheduler=address)
+    found = search.search(units(), tmp_path / "dask", where, on_progress=kill_a_worker)
+    assert workers[0].wait() == -signal.SIGKILL
+    assert content(found) == content(expected)
 
 
-def test_a_silent_scheduler_is_named():
+@contextmanager
+def listening(answer):
+    """Listen on a free port of the loopback; give what is sent there `answer`, if not None."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            if answer is None:
+                done.wait(30)
+            else:
+                self.request.recv(1000)
+                self.request.sendall(answer)
+
+    done = threading.Event()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        done.set()
+        server.shutdown()
+
+
+@pytest.mark.parametrize("answer", [None, b"HTTP/1.0 400 Bad Request\r\n\r\n" * 40])
+def test_what_is_no_scheduler_is_named_in_one_line(answer):
+    start = time.monotonic()
+    with (
+        listening(answer) as port,
+        pytest.raises(
+            executors.ExecutorError, match=f"127.0.0.1:{port}.: no Dask scheduler with workers"
+        ) as error,
+        executors.dask_cluster(f"tcp://127.0.0.1:{port}", timeout=1),
+    ):
+        pass
+    assert time.monotonic() - start < 15 and "\n" not in str(error.value)
+
+
+def test_where_nothing_listens_is_named():
     with (
         pytest.raises(executors.ExecutorError, match=r"scheduler = 'tcp://127\.0\.0\.1:9'"),
         executors.dask_cluster("tcp://127.0.0.1:9", timeout=1),

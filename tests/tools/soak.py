@@ -26,7 +26,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM
-from types import SimpleNamespace
 
 import nbformat
 import psutil
@@ -299,9 +298,7 @@ class Lane:
     def _check_units(self, kind):
         saved = set()
         for path in files.grid_folder(self.folder).glob("*.npz"):
-            named = SimpleNamespace(fingerprint=path.stem)
-            whole = grid_search.load_result(path.parent, named)
-            self._count("torn_files", whole is None, kind, path.name)
+            self._count("torn_files", grid_search.read(path) is None, kind, path.name)
             saved.add(path.name)
         return saved
 

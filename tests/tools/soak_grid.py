@@ -13,25 +13,17 @@ from helpers.batch import output as batch
 from helpers.grid import executors
 from helpers.grid import search as grid_search
 from helpers.grid import table as grid_table
-from helpers.notebook.parameters import PartC
+from helpers.grid.units import list_runs, make_units
 
 GRID = {
     "num_hidden_layers": [0, 1],
     "num_units": [4],
-    "num_epochs": [1, 2],
-    "batch_size": [500, 1000],
     "learning_rate": [0.05, 0.1],
+    "batch_size": [500, 1000],
+    "num_epochs": [1, 2],
     "alpha": 0.0,
     "seed": 0,
     "num_seeds": 1,
-    "repeat_top": 1,
-    "repeat_seeds": 1,
-    "beyond_grid": False,
-    "executor": "processes",
-    "num_workers": 2,
-    "scheduler": "",
-    "resume": True,
-    "output_dir": "outputs/quick",
 }
 
 
@@ -65,11 +57,14 @@ def _interrupt(signum, frame):
 
 
 def _search_and_publish(folder, alpha):
-    units = grid_search.make_units(PartC(**GRID | {"alpha": alpha}))
+    recipes = list_runs(**GRID | {"alpha": alpha})
     unit_folder = files.grid_folder(folder)
     with batch.output_lock(folder):
-        runs = grid_search.search(units, unit_folder, lambda: executors.processes(2), resume=True)
+        units = make_units(recipes, largest=2)
+        found = grid_search.search(units, unit_folder, lambda: executors.processes(2), resume=True)
+        table = grid_table.to_frame(found[recipe] for recipe in recipes)
         with batch.staging(folder) as stage:
-            grid_table.write_table(stage / "hyperparameter_tune.csv", [run.row for run in runs])
-            files.write_array(stage / "weights.npy", grid_search.ranked(runs)[0].weights)
+            grid_table.write_table(stage / "hyperparameter_tune.csv", table)
+            best = recipes[grid_table.ranked(table).index[0]]
+            files.write_array(stage / "weights.npy", found[best].weights)
         shutil.rmtree(unit_folder)

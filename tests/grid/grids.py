@@ -1,0 +1,35 @@
+"""A grid of sixteen runs that trains in a second, for the tests of the search."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from helpers.grid.table import to_frame
+from helpers.grid.units import list_runs, make_units
+
+SMALL = {
+    "num_hidden_layers": [1, 2],
+    "num_units": [4],
+    "learning_rate": [0.05, 0.1],
+    "batch_size": [700, 1000],
+    "num_epochs": [1, 2],
+    "alpha": 0.0,
+    "seed": 0,
+    "num_seeds": 1,
+}
+
+
+def units(largest=2, **changes):
+    """Four units, or as many as the changes make."""
+    return make_units(list_runs(**SMALL | changes), largest)
+
+
+@contextmanager
+def in_this_process():
+    with ThreadPoolExecutor(1) as executor:
+        yield executor, 1
+
+
+def content(found):
+    """What must be the same however the runs were trained."""
+    found = sorted(found.values(), key=lambda run: repr(run.recipe))
+    return to_frame(found).to_csv(), [run.weights.tobytes() for run in found]

@@ -1,0 +1,200 @@
+"""The search: each run is the run by itself, whatever happened on the way to it."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from helpers import data
+from helpers.grid import executors, lanes, search
+from helpers.grid.search import Progress
+from helpers.grid.units import progress_file, train_unit
+from tests.grid.grids import content, in_this_process, units
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The small grid, trained unit after unit without an incident."""
+    return content(search.search(units(), tmp_path_factory.mktemp("units"), in_this_process))
+
+
+def test_each_run_is_the_network_trained_by_itself(tmp_path):
+    found = search.search(units(), tmp_path, in_this_process)
+    training, _ = data.load_training_once()
+    assert len(found) == 16 and len(list(tmp_path.iterdir())) == 4
+    for recipe, run in list(found.items())[::3]:
+        alone = lanes.train([recipe], training)[recipe]
+        assert run.recipe == recipe and run.weights.tobytes() == alone.tobytes()
+
+
+@pytest.mark.parametrize(("num_workers", "largest"), [(1, 9), (2, 2), (4, 1)])
+def test_any_number_of_processes_and_any_units_give_the_same(
+    expected, tmp_path, num_workers, largest
+):
+    found = search.search(
+        units(largest), tmp_path, executors.executor_for("processes", num_workers)
+    )
+    assert content(found) == expected
+    assert not multiprocessing.active_children()
+
+
+def test_workers_hold_one_blas_thread_and_do_not_hear_ctrl_c():
+    with executors.processes(1) as (executor, _):
+        assert executor.submit(worker_state).result() == ({1}, True)
+
+
+def worker_state():
+    import scipy.linalg  # noqa: F401  (SciPy brings a second BLAS)
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    is_deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return {pool["num_threads"] for pool in pools}, is_deaf
+
+
+def test_a_stopped_search_goes_on_and_trains_only_what_is_missing(expected, tmp_path):
+    def stop(progress):
+        if len(list(tmp_path.glob("*.npz"))) == 3:
+            raise KeyboardInterrupt(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        search.search(units(), tmp_path, in_this_process, on_progress=stop)
+    assert stopped.value.args == (signal.SIGTERM,)
+    assert stopped.value._render_traceback_() == [
+        "stopped; 3 of 4 units are saved: resume goes on there"
+    ]
+    seen = []
+    found = search.search(units(), tmp_path, in_this_process, True, seen.append)
+    assert (seen[0].done, seen[-1].done, seen[-1].total) == (12, 16, 16)
+    search.search(units(), tmp_path, in_this_process, True, seen.append)
+    assert str(seen[-1]).endswith("0:00 elapsed, about 0:00 left")
+    assert content(found) == expected
+
+
+def rewrite(**changes):
+    """Give a function that changes arrays of a unit file; None takes one out."""
+
+    def damage(path):
+        with np.load(path) as file:
+            arrays = dict(file)
+        arrays |= {name: change(arrays) for name, change in changes.items()}
+        with path.open("wb") as file:
+            np.savez(file, **{name: each for name, each in arrays.items() if each is not None})
+
+    return damage
+
+
+UNFIT = {
+    "missing key": rewrite(accuracy=lambda arrays: None),
+    "extra key": rewrite(seconds=lambda arrays: np.zeros(4)),
+    "wrong shape": rewrite(accuracy=lambda arrays: arrays["accuracy"][:-1]),
+    "wrong dtype": rewrite(weights=lambda arrays: arrays["weights"].astype(float)),
+    "NaN": rewrite(weights=lambda arrays: arrays["weights"] * np.float32(np.nan)),
+    "objects": rewrite(accuracy=lambda arrays: np.array([None] * 4)),
+    "other fingerprint": rewrite(fingerprint=lambda arrays: "0" * 16),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:1000]),
+    "empty": lambda path: path.write_bytes(b""),
+    "an array": lambda path: np.save(path.open("wb"), np.zeros(3)),
+    "text": lambda path: path.write_text("accuracy: 99 %"),
+}
+
+
+def test_an_unfit_file_is_trained_again_and_told(expected, tmp_path):
+    search.search(units(), tmp_path, in_this_process)
+    for unit in units()[:2]:
+        UNFIT["missing key"](search.unit_file(tmp_path, unit))
+    path = search.unit_file(tmp_path, units()[2])
+    whole = path.read_bytes()
+    for how, damage in UNFIT.items():
+        path.write_bytes(whole)
+        assert search.load(tmp_path, units()[2])
+        damage(path)
+        assert not search.load(tmp_path, units()[2]), how
+    seen = []
+    found = search.search(units(), tmp_path, in_this_process, True, seen.append)
+    assert seen[0].done == 4 and str(seen[0]).endswith("; 3 damaged files, trained again")
+    assert content(found) == expected
+
+
+def test_other_settings_or_kernels_are_not_mixed_in(tmp_path, monkeypatch):
+    first, second = units(batch_size=[1000]), units(batch_size=[1000], alpha=0.001)
+    search.search(first, tmp_path, in_this_process)
+    assert all(search.load(tmp_path, unit) for unit in first)
+    assert not any(search.load(tmp_path, unit) for unit in second)
+    monkeypatch.setattr(lanes, "blas_kernels", lambda: "another")
+    assert not any(search.load(tmp_path, unit) for unit in first)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
+def test_a_worker_that_is_hit_loses_no_run(expected, tmp_path, signum):
+    hitter = threading.Thread(target=hit_one_child, args=(signum,))
+    hitter.start()
+    found = search.search(units(), tmp_path, lambda: executors.processes(2))
+    hitter.join()
+    assert content(found) == expected
+
+
+def hit_one_child(signum):
+    while not multiprocessing.active_children():
+        time.sleep(0.01)
+    time.sleep(0.7)
+    os.kill(multiprocessing.active_children()[0].pid, signum)
+
+
+def test_a_worker_with_other_code_is_refused(tmp_path):
+    unit = units()[0]
+    _, found = train_unit(unit, tmp_path)
+    with pytest.raises(executors.ExecutorError, match="expected " + unit.fingerprint):
+        search.save(tmp_path, unit, "0" * 16, found)
+    assert not list(tmp_path.glob("*.npz"))
+
+
+def test_a_diverging_member_is_marked_and_disturbs_nobody(expected, tmp_path):
+    found = search.search(units(3, learning_rate=[0.05, 0.1, 1e38]), tmp_path, in_this_process)
+    wild = [found.pop(recipe) for recipe in list(found) if recipe.learning_rate == 1e38]
+    assert len(wild) == 8 and all(np.isnan([run.accuracy, run.cross_entropy]).all() for run in wild)
+    assert all(np.isfinite(run.weights).all() for run in wild)
+    assert content(found) == expected
+
+
+def test_a_full_disk_keeps_what_was_saved(expected, tmp_path, monkeypatch):
+    save = search.save
+
+    def fill_up(folder, *rest):
+        if len(list(folder.glob("*.npz"))) == 2:
+            raise OSError(28, "No space left on device")
+        save(folder, *rest)
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
+        patched.setattr(search, "save", fill_up)
+        search.search(units(), tmp_path, in_this_process)
+    seen = []
+    found = search.search(units(), tmp_path, in_this_process, True, seen.append)
+    assert seen[0].done == 8 and content(found) == expected
+
+
+def test_progress_is_told_inside_a_unit(tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "REPORT_EVERY", 0.01)
+    seen = []
+    search.search(units(9, batch_size=[100]), tmp_path, in_this_process, on_progress=seen.append)
+    assert {0, 4, 8} <= {progress.done for progress in seen}
+    inside = [progress for progress in seen if progress.done == 4]
+    assert 0 < inside[0].best < 1 and inside[-1].left > 0
+    assert not list(tmp_path.glob("*.epoch"))
+
+
+def test_a_torn_report_of_progress_counts_as_none(tmp_path):
+    seen = []
+    progress_file(tmp_path, units()[0]).write_text("3")
+    search.search(units(), tmp_path, in_this_process, on_progress=seen.append)
+    assert seen[0].done == 0
+
+
+def test_progress_is_one_readable_line():
+    line = str(Progress(3, 162, 0.8812, 61.2, float("nan"), 0))
+    assert line == "3 of 162 runs, best 88.12%, 1:01 elapsed, about ? left"

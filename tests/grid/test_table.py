@@ -1,0 +1,100 @@
+"""The table: ranked, averaged over seeds, written, and read back with suspicion."""
+
+import numpy as np
+import pytest
+
+from helpers.grid import table as grid_table
+from helpers.grid.search import Run
+from helpers.sgd import DivergedError, Recipe
+
+NAN = float("nan")
+
+
+def table(*runs):
+    """Tabulate runs given as (accuracy, cross-entropy, rate, seed)."""
+    return grid_table.to_frame(
+        Run(Recipe((784, 30, 30, 10), 50, 16, rate, seed=seed), loss, accuracy, np.zeros(1), 0.0)
+        for accuracy, loss, rate, seed in runs
+    )
+
+
+def test_a_row_says_what_was_run_and_found():
+    frame = table((0.8712, 0.41234, 0.01, 3), (NAN, NAN, 0.5, 0))
+    assert list(frame) == list(grid_table.TYPES)
+    assert frame.iloc[0].to_list() == [2, 30, 0.01, 16, 50, 0.0, 3, 0.41234, 0.8712, False]
+    assert frame.diverged.to_list() == [False, True]
+
+
+def test_no_hidden_layer_has_no_units():
+    run = Run(Recipe((784, 10), 1, 1, 0.1), 0.5, 0.8, np.zeros(1), 0.0)
+    assert grid_table.to_frame([run]).iloc[0, :2].to_list() == [0, 0]
+
+
+def test_ranking_is_by_accuracy_then_cross_entropy():
+    frame = table((0.8, 0.5, 1, 0), (0.9, 0.4, 1, 0), (0.9, 0.3, 1, 0), (NAN, NAN, 1, 0))
+    assert grid_table.ranked(frame).index.to_list() == [2, 1, 0]
+    with pytest.raises(DivergedError, match="every run diverged"):
+        grid_table.ranked(frame[3:])
+
+
+def test_mean_and_sd_over_seeds_by_hand():
+    # 0.8, 0.84, 0.88: mean 0.84, sd sqrt((0.04^2 + 0 + 0.04^2) / 2) = 0.04.
+    frame = table((0.8, 1, 1, 0), (0.83, 1, 2, 0), (0.84, 1, 1, 1), (0.88, 1, 1, 2))
+    first, second = grid_table.over_seeds(frame).itertuples()
+    assert (first.first_seed, first.num_seeds) == (0.8, 3)
+    assert first.mean == pytest.approx(0.84) and first.sd == pytest.approx(0.04)
+    assert second.mean == 0.83 and np.isnan(second.sd) and second.learning_rate == 2
+
+
+def test_the_table_survives_the_disk(tmp_path):
+    path = tmp_path / "t.csv"
+    frame = table((0.8712, 1 / 3, 0.01, 3), (NAN, NAN, 1e38, 0))
+    grid_table.write_table(path, frame)
+    again = grid_table.read_table(path)
+    assert again.equals(frame) and list(again.dtypes) == list(frame.dtypes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\n", "", "cut off"),
+        ("accuracy", "score", "not the columns"),
+        ("0.9,False", "nan,False", "line 3"),
+        ("0.9,False", "inf,False", "line 3"),
+        ("0.9,False", "1.5,False", "line 3"),
+        ("0.3,0.9", "-0.3,0.9", "line 3"),
+        ("0.9,False", "0.9,True", "line 3"),
+        ("0.9,False", "0.9,perhaps", "cannot be read"),
+        ("0.9,False", "0.9", "cut off"),
+        ("0.9,False", "0.9,False,1", "cut off"),
+        ("2,30,", "2.5,30,", "2.5"),
+        ("2,30,", ",30,", "Integer column has NA"),
+    ],
+)
+def test_a_damaged_table_is_refused(tmp_path, old, new, message):
+    path = tmp_path / "t.csv"
+    grid_table.write_table(path, table((0.8, 0.4, 1, 0), (0.9, 0.3, 1, 0)))
+    path.write_text(new.join(path.read_text().rsplit(old, 1)))
+    with pytest.raises(grid_table.TableError, match=message) as error:
+        grid_table.read_table(path)
+    assert str(error.value).startswith("t.csv: ") and "run part C again" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_table_is_named(tmp_path):
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe")
+    (tmp_path / "empty.csv").write_text("")
+    for name in ("none.csv", "bytes.csv", "empty.csv"):
+        with pytest.raises(grid_table.TableError, match=name):
+            grid_table.read_table(tmp_path / name)
+
+
+def test_a_sentence_reads_like_the_assignments_log():
+    good, bad = grid_table.sentences(table((0.8712, 0.412345, 0.01, 0), (NAN, NAN, 9, 0))).split(
+        "\n"
+    )[:2]
+    assert good == (
+        "Hidden Lrs: 2, n_hidden_units: 30, Num Epoch: 50, Batch size: 16, "
+        "Learning rate: 0.01, validation: Unregularise CE: 0.41234, accuracy: 87.12%"
+    )
+    assert bad.endswith("Learning rate: 9.0, validation: diverged")

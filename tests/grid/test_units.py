@@ -1,0 +1,100 @@
+"""Units: every run once, in the assignment's order, together where that saves time."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import data, network
+from helpers.grid import beyond, lanes, units
+from helpers.grid.units import Unit, list_runs, make_units
+from helpers.sgd import Recipe
+from tests.grid.grids import SMALL
+
+FULL = SMALL | {
+    "num_hidden_layers": [3, 4, 5],
+    "num_units": [30, 40, 50],
+    "learning_rate": [0.005, 0.01, 0.05],
+    "batch_size": [16, 32, 64],
+    "num_epochs": [50, 100],
+}
+
+
+FEW = data.Images(np.zeros((2, 784), np.float32), np.arange(2))
+
+
+def test_the_full_grid_is_162_runs_in_the_order_of_the_assignment():
+    runs = list_runs(**FULL)
+    assert len(set(runs)) == len(runs) == 3 * 3 * 3 * 3 * 2
+    first = Recipe((784, 30, 30, 30, 10), 50, 16, 0.005)
+    assert runs[:4] == [
+        first,
+        replace(first, num_epochs=100),
+        replace(first, batch_size=32),
+        replace(first, batch_size=32, num_epochs=100),
+    ]
+    assert runs[-1] == Recipe((784, 50, 50, 50, 50, 50, 10), 100, 64, 0.05)
+
+
+def test_the_full_grid_is_nine_lanes_of_nine_networks_longest_first():
+    found = make_units(list_runs(**FULL))
+    sizes = [{lanes.trajectory(recipe) for recipe in unit.recipes} for unit in found]
+    assert [len(unit.recipes) for unit in found] == [18] * 9
+    assert [len(members) for members in sizes] == [9] * 9
+    assert found == sorted(found, key=lambda unit: -unit.cost)
+    assert found[0].recipes[0].layer_sizes[1] == 50 and found[0].recipes[0].batch_size == 16
+
+
+def test_no_unit_is_larger_than_asked_and_each_run_is_in_one():
+    runs = list_runs(**FULL | {"num_seeds": 2})
+    for largest in (1, 4, 9):
+        found = make_units(runs, largest)
+        assert sorted(map(repr, runs)) == sorted(repr(r) for unit in found for r in unit.recipes)
+        for unit in found:
+            assert len({lanes.trajectory(recipe) for recipe in unit.recipes}) <= largest
+            lanes.Lane(unit.recipes, FEW)
+
+
+def test_seeds_come_together_so_that_lanes_share_minibatches():
+    for unit in make_units(list_runs(**FULL | {"num_seeds": 2})):
+        assert len({recipe.shuffle_seed for recipe in unit.recipes}) == 1
+
+
+def test_repeats_take_the_next_seeds_for_weights_and_minibatches():
+    found = units.repeats([Recipe((2, 2), 1, 1, 0.1, seed=3, shuffle_seed=3)], 2)
+    assert [(each.seed, each.shuffle_seed) for each in found] == [(4, 4), (5, 5)]
+
+
+def test_the_options_are_five_trajectories_per_seed():
+    found = make_units(beyond.options(), largest=5)
+    assert len(beyond.options()) == 7 * beyond.NUM_SEEDS
+    assert [len(unit.recipes) for unit in found] == [7] * beyond.NUM_SEEDS
+    assert all(len({recipe.seed for recipe in unit.recipes}) == 1 for unit in found)
+    assert {len({lanes.trajectory(r) for r in unit.recipes}) for unit in found} == {5}
+
+
+def test_the_fingerprint_covers_all_that_decides_the_numbers(monkeypatch):
+    recipe = list_runs(**SMALL)[0]
+    unit = Unit((recipe,))
+    found = {unit.fingerprint, Unit((replace(recipe, num_epochs=3),)).fingerprint}
+    for module, name, value in [
+        (data, "SPLIT_SEED", 1),
+        (lanes, "blas_kernels", lambda: "another"),
+        (units, "RESULT", {}),
+        (units, "mathematics", lambda *modules: "another"),
+    ]:
+        monkeypatch.setattr(module, name, value)
+        found.add(unit.fingerprint)
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize("module", [network, lanes])
+def test_the_hash_of_the_mathematics_ignores_words_and_sees_code(monkeypatch, tmp_path, module):
+    before, source = units.mathematics.__wrapped__(module), Path(module.__file__).read_text()
+    same = []
+    for old, new in ("# ", "# and "), ("buffers", "arrays"), ("np.maximum(", "np.minimum("):
+        (tmp_path / "copy.py").write_text(source.replace(old, new))
+        monkeypatch.setattr(module, "__file__", str(tmp_path / "copy.py"))
+        same.append(units.mathematics.__wrapped__(module) == before)
+    assert same == [True, True, False]
