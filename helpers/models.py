@@ -57,9 +57,6 @@ class Card(BaseModel, strict=True, extra="allow", allow_inf_nan=False):
     sha256: str
 
 
-CARD_KEYS = tuple(Card.model_fields)
-
-
 @dataclass(frozen=True, eq=False)
 class Model:
     """A trained network.

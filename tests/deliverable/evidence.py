@@ -5,7 +5,6 @@ end names them all; `test_evidence.py` asks that they find nothing in outputs/, 
 what was doctored. Left out: what only training again can show (`tests/tools/audit.py`).
 """
 
-import ast
 import base64
 import json
 import re
@@ -21,15 +20,13 @@ from helpers import analysis, data, figures, files, models, network, sgd
 from helpers.grid import lanes
 from helpers.notebook import parameters
 from helpers.notebook.records import VARIES, read_records
-from helpers.report import results
+from helpers.report import results, runs
 from tests.nbval_records import OTHER_PICTURE, picture_distance
 from tests.tools.audit import ACCURACY
 
 PARTS = tuple(parameters.PARTS)
 NAMES = models.BEST, models.RECIPE, models.WIDE
 INJECTED = "injected-parameters"
-WITHOUT_EFFECT = "output_dir", "model_dir", "resume", "executor", "num_workers", "scheduler"
-"""Parameters that change no value."""
 TOLERANCES = Path(__file__).with_name("tolerances.csv")
 CLAIMS = Path(__file__).with_name("claims.csv")
 SPREAD = files.PROJECT / "tests" / "benchmarks" / "spread.json"
@@ -100,13 +97,9 @@ def _is_injected(cell):
 def parameters_are_the_full_ones(found):
     """Compare what each run used with what a full run uses."""
     for part in PARTS:
-        used = parameters.defaults(part)
-        for cell in filter(_is_injected, found.notebook(part).cells):
-            assigned = parameters.assigned(cell.source)
-            used |= {name: ast.literal_eval(value) for name, value in assigned.items()}
-        for name, value in parameters.full(part).items():
-            if name not in WITHOUT_EFFECT and used[name] != value:
-                yield f"part_{part}.ipynb: {name} = {used[name]}, a full run has {value}"
+        changes = runs.PartRun(found.folder / f"part_{part}.ipynb").changes
+        if changes:
+            yield f"part_{part}.ipynb: not the parameters of a full run: {changes}"
 
 
 def tolerances_are_the_listed_ones(found):

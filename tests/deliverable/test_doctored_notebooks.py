@@ -1,5 +1,6 @@
 """A recorded notebook passes as it is; changed by hand, it fails and says why."""
 
+import base64
 import copy
 import math
 
@@ -21,9 +22,13 @@ varies("took 3 s")
 print("rate   accuracy")
 print("0.01     87.1 %")"""
 PICTURE = """
+import base64, io, PIL.Image
 line = live()
 line.update("epoch 10 of 10")
-display({"image/png": "iVBORw0KGgo=", "text/plain": "a curve"}, raw=True)"""
+content = io.BytesIO()
+PIL.Image.new("L", (9, 9), 255).save(content, "png")
+png = base64.b64encode(content.getvalue()).decode()
+display({"image/png": png, "text/plain": "a curve"}, raw=True)"""
 QUIET = "answer = 42"
 NOTE = """print("note", file=sys.stderr if False else sys.stdout)"""
 
@@ -58,11 +63,6 @@ def figure_inside_tolerance(cell):
 
 
 @change_of(FIGURES)
-def figure_below_its_bound(cell):
-    alter(cell.outputs[1], value=9e-6)
-
-
-@change_of(FIGURES)
 def computed_limit_differs_in_its_last_bit(cell):
     alter(cell.outputs[1], limit=1.0000000000000002e-5)
 
@@ -92,16 +92,6 @@ def figure_outside_tolerance(cell):
 @change_of(FIGURES, "accuracy", "recorded with: a rerun may differ by 0.8", "may differ by 0.008")
 def tolerance_widened(cell):
     alter(cell.outputs[0], limit=0.8)
-
-
-@change_of(
-    FIGURES,
-    "relative error",
-    "recorded with: must be at most 1",
-    "the code says: must be at most 1e-05",
-)
-def bound_widened(cell):
-    alter(cell.outputs[1], limit=1)
 
 
 @change_of(FIGURES, "accuracy", "differ by 0.008 of the value, but")
@@ -160,11 +150,6 @@ def varying_line_moved(cell):
     cell.outputs.insert(0, cell.outputs.pop())
 
 
-@change_of(TABLE, "recorded: value, stdout", "came out: value, text/plain that varies, stdout")
-def varying_line_dropped(cell):
-    del cell.outputs[1]
-
-
 @change_of(TABLE, "mismatch 'stdout'", "0.01     87.1 %", "0.01     97.1 %")
 def table_text_changed(cell):
     out = cell.outputs[2]
@@ -176,6 +161,11 @@ def picture_dropped(cell):
     del cell.outputs[1]
 
 
+@change_of(PICTURE, "the pictures differ: by 1.00 of 1")
+def picture_replaced(cell):
+    cell.outputs[1].data["image/png"] = base64.b64encode(b"no picture").decode()
+
+
 @change_of(NOTE, "stderr, which is not allowed, was recorded: a warning")
 def stderr_recorded(cell):
     warning = nbformat.v4.new_output("stream", name="stderr", text="a warning\n")
@@ -185,12 +175,6 @@ def stderr_recorded(cell):
 @change_of(NOTE, "stderr, which is not allowed, came out: note")
 def stderr_comes_out(cell):
     cell.source = cell.source.replace("if False", "if True")
-
-
-@change_of(NOTE, "stderr, which is not allowed, was recorded: note", "came out: note")
-def stderr_recorded_and_comes_out(cell):
-    stderr_comes_out(cell)
-    cell.outputs[0].name = "stderr"
 
 
 @change_of(FIGURES, "recorded: nothing", "came out: value, value")

@@ -334,7 +334,7 @@ def test_the_readme_states_what_outputs_hold():
 
 def test_a_wrong_value_in_the_readme_is_noticed():
     text = readme.README.read_text("utf-8")
-    value = readme.headlines(FOLDER)[-1].value
+    value = readme.headlines(FOLDER)[-1].text
     assert value in text
     assert readme.disagreements(text.replace(value, "12.34 %"), FOLDER)
 

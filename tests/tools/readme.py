@@ -1,8 +1,8 @@
-"""The figures of README.md: written from committed results, and checked against them.
+"""The values of README.md: written from committed results, and checked against them.
 
     python tests/tools/readme.py        write the tables anew
 
-A table stands between two comments. The tests call `disagreements`, which compares each figure with
+A table stands between two comments. The tests call `disagreements`, which compares each value with
 the tolerance it was recorded with, so that they stay green after another machine's full run.
 """
 
@@ -38,46 +38,23 @@ TITLES = {
 
 
 def results_table(folder=OUTPUTS):
-    """Write the headline figures of a run as a Markdown table.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    str
-    """
-    lines = ["| part | figure | here | reference | allowed in a rerun |", "|---|---|---|---|---|"]
+    """Write the headline values of a run as a Markdown table."""
+    lines = ["| part | value | here | reference | in a rerun |", "|---|---|---|---|---|"]
     lines += [
-        f"| {figure.part.upper()}, {TITLES[figure.part]} | {figure.record.name} | {figure.value} "
-        f"| {figure.reference} | {figure.allowed} |"
-        for figure in headlines(folder)
+        f"| {value.run.part.upper()}, {TITLES[value.run.part]} | {value.record.name} "
+        f"| {value.text} | {value.reference} | {value.allowed.removeprefix('a rerun ')} |"
+        for value in headlines(folder)
     ]
     return "\n".join(lines)
 
 
 def headlines(folder=OUTPUTS):
-    """List the figures that head the report.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    list of helpers.report.results.Figure
-    """
-    return [figure for figures in Results(Path(folder)).headlines.values() for figure in figures]
+    """List the values that head the report, as `helpers.report.runs.Value`."""
+    return Results(Path(folder)).headlines
 
 
 def speed_table():
-    """Write the benchmark as Markdown: microseconds a step of one network, and the grid's minutes.
-
-    Returns
-    -------
-    str
-    """
+    """Write the benchmark as Markdown: microseconds a step of one network, the grid's minutes."""
     entries = json.loads((BENCHMARKS / "steps.json").read_text("utf-8"))
     return "\n\n".join(_speed(entry) for entry in entries.values())
 
@@ -101,12 +78,7 @@ def _speed(entry):
 
 
 def soak_line():
-    """Say the count of faults and losses of the committed soak.
-
-    Returns
-    -------
-    str
-    """
+    """Say the counts of faults and losses of the committed soak."""
     soak = json.loads(SOAK.read_text("utf-8"))
     return (
         f"`tests/tools/soak.py` injected {soak['faults']} faults at random moments, "
@@ -121,51 +93,32 @@ BLOCKS = {"results": results_table, "speed": speed_table, "soak": soak_line}
 
 
 def block(text, name):
-    """Cut the text between the comments of a block.
-
-    Parameters
-    ----------
-    text, name : str
-
-    Returns
-    -------
-    tuple of str
-        What stands before, in and after it.
-    """
+    """Cut a text before, in and after a block, which stands between two comments."""
     pattern = rf"(.*<!-- {name}: [^\n]*-->\n)(.*)(<!-- end of {name} -->.*)"
     return re.fullmatch(pattern, text, re.DOTALL).groups()
 
 
 def disagreements(text, folder=OUTPUTS):
-    """Compare the results table of a README with the figures in an output folder.
-
-    Parameters
-    ----------
-    text : str
-    folder : Path
-
-    Returns
-    -------
-    list of str
-        One line a difference.
-    """
+    """Compare the results table of a README with an output folder; a list of lines."""
     rows = [line.split(" | ") for line in block(text, "results")[1].splitlines()[2:]]
     stated = {(row[0].strip("| ")[0].lower(), row[1]): row[2] for row in rows}
-    found = {(figure.part, figure.record.name): figure for figure in headlines(folder)}
+    found = {(value.run.part, value.record.name): value for value in headlines(folder)}
     missing = [
         f"{name}: only in one of README and outputs" for name in stated.keys() ^ found.keys()
     ]
     return missing + [
-        f"{name}: README says {stated[name]}, outputs {figure.value} ({figure.allowed})"
-        for name, figure in found.items()
-        if name in stated and not _agrees(stated[name], figure)
+        f"{name}: README says {stated[name]}, outputs {value.text}, {value.allowed}"
+        for name, value in found.items()
+        if name in stated and not _agrees(stated[name], value)
     ]
 
 
-def _agrees(text, figure):
+def _agrees(text, value):
+    if text == value.text:
+        return True
     number = text.replace(",", "")
-    value = float(number.removesuffix(" %")) / (100 if number.endswith(" %") else 1)
-    return text == figure.value or figure.record.admits(value)
+    share = float(number.removesuffix(" %")) / (100 if number.endswith(" %") else 1)
+    return value.record.admits(share)
 
 
 def main():

@@ -192,7 +192,7 @@ def _content(path):
         return "\n".join(cell.source for cell in cells if cell.cell_type == "code").encode()
     if path.suffix == ".json":
         card = json.loads(path.read_text("utf-8"))
-        return json.dumps([card[key] for key in models.CARD_KEYS if key != "made"]).encode()
+        return json.dumps([card[key] for key in models.Card.model_fields]).encode()
     if path.suffix == ".html":  # made of the other files, after them
         return b"whole" if path.read_text("utf-8").rstrip().endswith("</html>") else b"torn"
     return path.read_bytes()
