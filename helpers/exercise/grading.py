@@ -28,8 +28,8 @@ CALLS = PROJECT / "tests" / "exercises" / "calls.py"
 SECONDS = 10
 """That an exercise may take; `AT_ONCE` of them run side by side."""
 AT_ONCE = 2
-LARGEST = 2**20
-"""Bytes of a student's file."""
+LARGEST = 2**24
+"""Bytes of a file that is read."""
 CLOSE = 1e-10
 """Largest difference to our numbers, as a share of the largest of them."""
 
@@ -52,19 +52,24 @@ def grade_one(folder, task):
 
 def fault(folder, task):
     """Say what is wrong with a student's function, or nothing."""
-    file = folder / task.file
-    if not file.is_file() or file.stat().st_size > LARGEST:
-        return f"{task.file} is missing, or no text file"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         work = Path(work).resolve()
         copy_helpers(work / "helpers")
-        merge(work / task.file, file.read_bytes(), task)
         shutil.copy(CALLS, work)
-        status = run(work, task)
+        status = f"{task.file} is missing, or no text file"
         try:
-            return difference(json.loads((work / "answers.json").read_text("utf-8")), task)
+            merge(work / task.file, read(folder / task.file), task)
+            status = run(work, task)
+            return difference(json.loads(read(work / "answers.json")), task)
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return f"{task.function}: no answer ({status})"
+
+
+def read(path):
+    """Read a student's file, but no link, pipe or device, and nothing huge."""
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
+        raise OSError(path)
+    return path.read_bytes()
 
 
 def merge(ours, theirs, task):

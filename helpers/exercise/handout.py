@@ -33,9 +33,9 @@ def write(folder):
         shutil.copy(path, folder)
     for task in TASKS:
         blank(folder / task.file, task.function, f'raise NotImplementedError("{task.unwritten}")')
-    shutil.copy(STUDENT / "lanes.py", folder / "helpers" / "grid")
-    with open(folder / "helpers" / "__init__.py", "a", encoding="utf-8") as file:
-        file.write((STUDENT / "one_line.py").read_text("utf-8"))
+    for name, file in ("__init__.py", "one_line.py"), ("grid/lanes.py", "lanes.py"):
+        with open(folder / "helpers" / name, "a", encoding="utf-8") as copy:
+            copy.write("\n\n" + (STUDENT / file).read_text("utf-8"))
     pyproject, _, _ = (PROJECT / "pyproject.toml").read_text("utf-8").partition("[tool.pytest")
     (folder / "pyproject.toml").write_text(pyproject, "utf-8")
     for path in folder.glob("notebooks/*.ipynb"):
@@ -45,10 +45,12 @@ def write(folder):
 def copy_helpers(folder):
     """Copy helpers without this package and without solutions under other names.
 
-    The gallery of broken gradients is emptied: its faults are changes to the text of our solution.
+    The fast step goes, and so do the faults of broken gradients, changes to the text of ours.
     """
-    ignored = shutil.ignore_patterns("exercise", "lanes.py", "__pycache__")
+    ignored = shutil.ignore_patterns("exercise", "__pycache__")
     shutil.copytree(PROJECT / "helpers", folder, ignore=ignored)
+    for name in "train", "Lane", "Passes":
+        blank(folder / "grid" / "lanes.py", name)
     gallery = folder / "broken_gradients.py"
     kept, _, faults = gallery.read_text("utf-8").partition("\nMEAN, ")
     _, _, rest = faults.partition("\n}\n")

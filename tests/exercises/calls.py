@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import sys
+from contextlib import suppress
 
 import numpy as np
 
@@ -137,8 +138,9 @@ def limit():
     """Limit memory and files; from here on, writing elsewhere or starting programs is refused."""
     import resource
 
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
+    for what, most in (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, FILE):
+        with suppress(ValueError):  # a system without this limit
+            resource.setrlimit(what, (most, most))
     folder, refused = os.path.join(os.getcwd(), ""), []
 
     def watch(event, arguments):

@@ -114,7 +114,10 @@ HOSTILE = {
     "unpack": ("while True: pass", "no answer (stopped after 4 s)"),
     "forward": ("return forward(layers, images)", "RecursionError"),
     "softmax": ("import sys; sys.exit(0)", "SystemExit"),
-    "log_loss": ("import os; os._exit(0)", "no answer (the process ended with status 0)"),
+    "log_loss": (
+        "import os; os.mkfifo('answers.json'); os._exit(0)",
+        "no answer (the process ended with status 0)",
+    ),
     "backprop": (
         "print('x' * 10**8)",
         "backprop(layers, images, labels): None, expected 3 entries",

@@ -1,15 +1,13 @@
-"""The training of the grid in the hand-out: one network after the other, with your own step.
-
-The full project trains several at once, in buffers made once; this is slower and gives the same.
-"""
-
 import numpy as np
 
 from helpers import network, sgd
 
 
 def train(recipes, training, dtype=np.float32, on_epoch=None):
-    """Train recipes; give {recipe: weights}, and each to `on_epoch` with its number of epochs."""
+    """Train recipes, in this hand-out one after the other with the step of `helpers.sgd`.
+
+    Returns {recipe: weights}; `on_epoch` gets the same for each recipe when it has ended.
+    """
     images, found = training.images.astype(dtype), {}
 
     def step_on(batch, rate):
