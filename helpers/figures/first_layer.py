@@ -9,7 +9,7 @@ from helpers.figures import style
 @style.picture(
     "One tile for each unit, longest weight vector first, on one colour scale. Good: strokes and "
     "shapes. Bad: tiles that all look alike. Speckle is the noise of the initial weights, which "
-    "stays where no image pushes a weight.",
+    "plain SGD adds to but never takes away.",
     alt="Weights of all first-layer units as 28 x 28 tiles on one symmetric colour scale.",
 )
 def weight_tiles(W):
@@ -30,13 +30,13 @@ def weight_tiles(W):
 
 
 @style.picture(
-    "What has been learned, one tile for each unit, longest first. The change since the start "
-    "leaves out the noise of the initial weights; L2 and an average wipe it out. Good: you "
-    "recognise clothes. Bad: speckle.",
+    "The smoothest units of each first layer; r is the correlation of neighbouring pixels, median "
+    "of all units. The change since the start leaves out the noise of the initial weights; L2 makes "
+    "it fade during training. Good: you recognise clothes. Bad: speckle.",
     alt="Tiles in which outlines of clothes can be seen: the change of the first layer's weights "
     "since the start, and the weights of a network trained with L2, where there is one.",
 )
-def learned_tiles(W, W_0, recipe_W=None):
+def learned_tiles(W, W_0, recipe_W=None, count=25):
     """Draw what training added to the first layer, beside a first layer without noise.
 
     Parameters
@@ -45,19 +45,20 @@ def learned_tiles(W, W_0, recipe_W=None):
         Trained and initial weights of one network.
     recipe_W : ndarray, shape (units, 784), optional
         Trained weights of a network whose training wiped out the initial noise.
+    count : int
+        Units drawn of each.
 
     Returns
     -------
     Picture
     """
-    panels = {"change since the start": W - W_0}
-    if recipe_W is not None:
-        panels["best recipe's weights"] = recipe_W
-    panels = {
-        f"{name}: r = {np.median(neighbour_correlation(X)):.2f}": X[order_by_norm(X)]
-        for name, X in panels.items()
-    }
-    return _panels(panels, "Neighbouring pixels go together (r: their correlation, median unit)")
+    panels = {}
+    for name, X in ("change since the start", W - W_0), ("best recipe, with L2", recipe_W):
+        if X is not None:
+            r = neighbour_correlation(X)
+            panels[f"{name}: r = {np.median(r):.2f}"] = X[np.argsort(-r)[:count]]
+    shown = max(map(len, panels.values()))
+    return _panels(panels, f"The {shown} smoothest units, without the noise of the start")
 
 
 def _limit(W):

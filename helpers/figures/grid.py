@@ -119,7 +119,7 @@ def _show_map(ax, values, limits):
     """Draw the map of one depth, with a line between two batch sizes."""
     shown = ax.imshow(values, vmin=limits[0], vmax=limits[1], aspect="auto")
     for (row, column), value in np.ndenumerate(values):
-        text = f"{100 * value:.1f}" if np.isfinite(value) else "–"
+        text = f"{100 * value:.2f}" if np.isfinite(value) else "–"
         colour = "white" if value < np.mean(limits) else "black"
         ax.text(column, row, text, ha="center", va="center", color=colour)
     ax.set_yticks(

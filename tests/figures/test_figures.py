@@ -208,15 +208,25 @@ def test_classes_stand_in_the_order_of_their_accuracy():
 @pytest.mark.parametrize("units", [1, 2, 3, 4, 5, 50, 64, 70])
 def test_every_unit_is_drawn_on_a_symmetric_scale(units):
     W, W_0 = MATRIX[:units], 0.3 * MATRIX[:units]
-    drawn = figures.weight_tiles(W), figures.learned_tiles(W, W_0, W)
+    drawn = figures.weight_tiles(W), figures.learned_tiles(W, W_0, W, len(W))
     shown = [ax.images[0] for picture in drawn for ax in picture.figure.axes if ax.images]
     for picture, weights in zip(shown, (W, W - W_0, W), strict=True):
         low, high = picture.get_clim()
         assert low == -high == -np.percentile(np.abs(weights), 99.9)
         pixels = np.ma.compressed(picture.get_array())
         np.testing.assert_array_equal(np.sort(pixels), np.sort(weights.ravel()))
-        longest = weights[np.linalg.norm(weights, axis=1).argmax()]
-        np.testing.assert_array_equal(picture.get_array()[:28, :28], longest.reshape(28, 28))
+    first = shown[0].get_array()[:28, :28].ravel()
+    np.testing.assert_array_equal(first, W[np.linalg.norm(W, axis=1).argmax()])
+
+
+def test_learned_units_come_smoothest_first():
+    smooth = np.tile(np.linspace(0, 1, 28), 28)
+    W = np.vstack([MATRIX[:30], smooth])
+    [ax, other, *_] = figures.learned_tiles(W, 0 * W, MATRIX[:5]).figure.axes
+    np.testing.assert_allclose(ax.images[0].get_array()[:28, :28].ravel(), smooth)
+    assert np.isfinite(np.ma.compressed(ax.images[0].get_array())).sum() == 25 * 784
+    middle = np.median(analysis.neighbour_correlation(MATRIX[:5]))
+    assert other.get_title("left") == f"best recipe, with L2: r = {middle:.2f}"
 
 
 def test_exciting_images_stand_beside_their_unit():
