@@ -31,8 +31,8 @@ def weight_tiles(W):
 
 @style.picture(
     "The smoothest units of each first layer; r is the correlation of neighbouring pixels, median "
-    "of all units. The change since the start leaves out the noise of the initial weights; L2 makes "
-    "it fade during training. Good: you recognise clothes. Bad: speckle.",
+    "of all units. The change since the start leaves out the noise of the initial weights; L2 "
+    "makes it fade during training. Good: you recognise clothes. Bad: speckle.",
     alt="Tiles in which outlines of clothes can be seen: the change of the first layer's weights "
     "since the start, and the weights of a network trained with L2, where there is one.",
 )
