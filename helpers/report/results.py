@@ -18,7 +18,6 @@ from textwrap import shorten
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from pandas import DataFrame
 
 from helpers import data, files, models
 from helpers.grid.table import read_table
@@ -178,7 +177,7 @@ def _environment():
 
 
 def _read_rows(path):
-    table = DataFrame(read_table(path)).sort_values(
+    table = read_table(path).sort_values(
         ["accuracy", "cross_entropy"], ascending=[False, True], kind="stable"
     )
     return table.to_dict("records")
