@@ -12,12 +12,10 @@ import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from multiprocessing.connection import wait
 
-from threadpoolctl import threadpool_limits
-
-from helpers.grid.lanes import blas_kernels
+from threadpoolctl import threadpool_info, threadpool_limits
 
 
 class ExecutorError(RuntimeError):
@@ -101,6 +99,13 @@ def available_cores():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@cache
+def blas_kernels():
+    """Name the kernels that NumPy's BLAS has chosen for this processor, e.g. "Haswell"."""
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return pools[0].get("architecture", "unknown") if pools else "unknown"
 
 
 def machine():

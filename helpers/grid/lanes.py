@@ -14,13 +14,13 @@ so that one subtraction moves all; L2 is one product with a vector; arrays are n
 Left out: the loop (`helpers.sgd.descend`), what makes good units of work (`helpers.grid.units`).
 """
 
-from dataclasses import replace
-from functools import cache
+import math
 
 import numpy as np
-from threadpoolctl import threadpool_info
 
 from helpers import network, sgd
+from helpers.grid.executors import blas_kernels
+from helpers.grid.units import trajectory
 
 ZERO = np.zeros((), np.float32)
 """A 0-d array: a Python number would be converted again at each call (a measurable cost)."""
@@ -76,15 +76,24 @@ class Lane:
         distinct = dict.fromkeys(map(trajectory, recipes))
         self.members = sorted(distinct, key=lambda member: -len(member.layer_sizes))
         self._check(recipes)
-        self.weights = np.empty(sum(int(np.prod(shape)) for shape in self._shapes()), dtype)
+        self.is_shared = len({member.shuffle_seed for member in self.members}) == 1
+        self.depths = depths = [len(member.layer_sizes) - 2 for member in self.members]
+        self.parts = {n: slice(depths.index(n), depths.index(n) + depths.count(n)) for n in depths}
+        *widths, num_classes = self.members[0].layer_sizes
+        counts = [sum(depth >= n for depth in depths) for n in range(1, len(widths))]
+        hidden = zip(counts, widths[1:], widths[:-1], strict=True)
+        self._shapes = [(count, n_out, n_in + 1) for count, n_out, n_in in hidden]
+        self._shapes.append((len(depths), num_classes, widths[-1] + 1))
+        self.weights = np.empty(sum(map(math.prod, self._shapes)), dtype)
         self.gradient = np.empty_like(self.weights)
         for member, layers in zip(self.members, self._layers(self.weights), strict=True):
             initial = network.init_weights(member.layer_sizes, member.seed, dtype)
             initial = network.unpack(initial, member.layer_sizes)
             for block, (W, b) in zip(layers, initial, strict=True):
                 block[:, :-1], block[:, -1] = W, b
-        self._images = with_ones(training.images, dtype)
-        self._one_hot = np.eye(member.layer_sizes[-1], dtype=dtype)[training.labels]
+        self._images = np.ones((len(training.images), widths[0] + 1), dtype)
+        self._images[:, :-1] = training.images
+        self._one_hot = np.eye(num_classes, dtype=dtype)[training.labels]
         self._passes = {}
 
     def rate(self, epoch):
@@ -129,37 +138,10 @@ class Lane:
             found[recipe] = network.pack([(block[:, :-1], block[:, -1]) for block in layers])
         return found
 
-    @property
-    def is_shared(self):
-        """bool : whether all members see the same minibatches."""
-        return len({member.shuffle_seed for member in self.members}) == 1
-
-    @property
-    def depths(self):
-        """list of int : the members' numbers of hidden layers, in descending order."""
-        return [len(member.layer_sizes) - 2 for member in self.members]
-
-    @property
-    def parts(self):
-        """dict : each depth and, as a slice, the members that have it."""
-        depths = self.depths
-        return {n: slice(depths.index(n), depths.index(n) + depths.count(n)) for n in depths}
-
     def blocks(self, vector):
         """View a vector of all weights as [W b] of each hidden layer, then of the last layers."""
-        views, start = [], 0
-        for shape in self._shapes():
-            end = start + int(np.prod(shape))
-            views.append(vector[start:end].reshape(shape))
-            start = end
-        return views
-
-    def _shapes(self):
-        *hidden, num_classes = self.members[0].layer_sizes
-        counts = [sum(depth >= n for depth in self.depths) for n in range(1, len(hidden))]
-        shapes = zip(counts, hidden[1:], hidden[:-1], strict=True)
-        last = len(self.members), num_classes, hidden[-1] + 1
-        return [*((count, n_out, n_in + 1) for count, n_out, n_in in shapes), last]
+        parts = np.split(vector, np.cumsum([math.prod(shape) for shape in self._shapes])[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     def _layers(self, vector):
         """View the [W b] of each member, layer by layer."""
@@ -175,22 +157,13 @@ class Lane:
                 and recipe.layer_sizes[-2:] == deepest.layer_sizes[-2:]
                 and recipe.batch_size == deepest.batch_size
                 and recipe.average_epochs in (0, self.average_epochs)
-                and (recipe.num_epochs == self.num_epochs or may_end_early(recipe))
+                and (
+                    recipe.num_epochs == self.num_epochs
+                    or (recipe.schedule == "constant" and not recipe.average_epochs)
+                )
             )
             if not fits:
                 raise ValueError(f"{recipe} cannot share a lane with {deepest}")
-
-
-def trajectory(recipe):
-    """Find what a recipe is read from: at a constant rate, a run of any length, not averaged."""
-    if recipe.schedule == "constant":
-        recipe = replace(recipe, num_epochs=0)
-    return replace(recipe, average_epochs=0)
-
-
-def may_end_early(recipe):
-    """Tell whether the run is a checkpoint of a longer one."""
-    return recipe.schedule == "constant" and not recipe.average_epochs
 
 
 class Passes:
@@ -282,17 +255,3 @@ def num_pieces(A, B, length):
     if A.dtype == np.float32 and 1 < work <= 4 and blas_kernels() == "SkylakeX":
         return min(c for c in range(1, length + 1) if length % c == 0 and work <= c)
     return 1
-
-
-@cache
-def blas_kernels():
-    """Name the kernels that NumPy's BLAS has chosen for this processor, e.g. "Haswell"."""
-    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return pools[0].get("architecture", "unknown") if pools else "unknown"
-
-
-def with_ones(images, dtype):
-    """Copy images with a last column of ones, the input of every bias."""
-    joined = np.ones((len(images), images.shape[1] + 1), dtype)
-    joined[:, :-1] = images
-    return joined

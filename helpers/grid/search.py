@@ -7,17 +7,20 @@ whole. Left out on purpose: adaptive search (every run of the grid is wanted), t
 
 import itertools
 import math
+import os
 import time
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from helpers import network
+from helpers import data, network, sgd
 from helpers.files import replacing
+from helpers.grid import lanes
 from helpers.grid.executors import ExecutorError
-from helpers.grid.units import RESULT, progress_file, train_unit
+from helpers.grid.units import RESULT
 from helpers.sgd import Recipe
 
 ATTEMPTS = 3
@@ -149,6 +152,46 @@ def _as_finished(executor, units, width, folder, report):
         report()
         for future in ready:
             yield under_way.pop(future), future.result()
+
+
+def train_unit(unit, folder):
+    """Train a unit in this process, on its own copy of the data.
+
+    Returns its fingerprint, computed here, and a dict with the keys of `RESULT`. After each epoch
+    the file of `progress_file` says how far it is, if `folder` can be reached from here.
+    """
+    training, validation = data.load_training_once()
+    found, path, best = {}, progress_file(folder, unit), 0.0
+
+    def on_epoch(epoch, ended):
+        nonlocal best
+        for recipe, weights in ended.items():
+            found[recipe] = measure(recipe, weights, validation)
+            best = max(best, found[recipe][1])
+        with suppress(OSError):
+            path.with_suffix(".part").write_text(f"{epoch} {best}")
+            os.replace(path.with_suffix(".part"), path)
+
+    lanes.train(unit.recipes, training, on_epoch=on_epoch)
+    columns = zip(*(found[recipe] for recipe in unit.recipes), strict=True)
+    arrays = [
+        np.hstack(column).astype(kind)
+        for column, kind in zip(columns, RESULT.values(), strict=True)
+    ]
+    return unit.fingerprint, dict(zip(RESULT, arrays, strict=True))
+
+
+def measure(recipe, weights, validation):
+    """Evaluate a trained network: cross-entropy, accuracy, whether it diverged, its weights."""
+    scores = sgd.evaluate(network.unpack(weights, recipe.layer_sizes), validation)
+    if np.isfinite([*scores, weights.sum()]).all():
+        return *scores, False, weights
+    return 0.0, 0.0, True, np.zeros_like(weights)
+
+
+def progress_file(folder, unit):
+    """Name the file that holds a unit's epoch and its best accuracy so far, while it trains."""
+    return Path(folder) / f"{unit.fingerprint}.epoch"
 
 
 def _runs(unit, found, seconds):

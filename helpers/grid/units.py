@@ -11,22 +11,20 @@ import hashlib
 import itertools
 import json
 import math
-import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
-from helpers import data, network, sgd
-from helpers.grid import lanes
+from helpers import data, files, network
+from helpers.grid import executors
 from helpers.sgd import Recipe
 
 LARGEST = 9
 """Networks in a lane; more gain nothing."""
 STEP_COST = 60_000
 """What a network's step costs beside its products, in units of weights times batch size."""
+MATHEMATICS = "network.py", "sgd.py", "grid/lanes.py"
 RESULT = {
     "cross_entropy": "float64",
     "accuracy": "float64",
@@ -50,7 +48,7 @@ class Unit:
     @property
     def cost(self):
         """float : expected work, to start the longest unit first and to foretell the end."""
-        members = {lanes.trajectory(recipe) for recipe in self.recipes}
+        members = {trajectory(recipe) for recipe in self.recipes}
         steps = self.num_epochs * math.ceil(54_000 / self.recipes[0].batch_size)
         weights = sum(network.num_weights(member.layer_sizes) for member in members)
         return steps * (STEP_COST * len(members) + weights * self.recipes[0].batch_size)
@@ -62,8 +60,8 @@ class Unit:
             "recipes": [asdict(recipe) for recipe in self.recipes],
             "result": RESULT,
             "data": [data.SHA256, data.SPLIT_SEED, data.NUM_VALIDATION],
-            "numpy": [np.__version__, lanes.blas_kernels()],
-            "mathematics": mathematics(network, sgd, lanes),
+            "numpy": [np.__version__, executors.blas_kernels()],
+            "mathematics": mathematics(),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -110,6 +108,12 @@ def repeats(recipes, num_seeds):
     ]
 
 
+def trajectory(recipe):
+    """Find what a run is read from: at a constant rate a run of any length, not averaged."""
+    length = 0 if recipe.schedule == "constant" else recipe.num_epochs
+    return replace(recipe, num_epochs=length, average_epochs=0)
+
+
 def make_units(recipes, largest=LARGEST):
     """Arrange runs as units of work.
 
@@ -126,7 +130,7 @@ def make_units(recipes, largest=LARGEST):
     """
     runs, lane_of = {}, {}
     for recipe in dict.fromkeys(recipes):
-        runs.setdefault(lanes.trajectory(recipe), []).append(recipe)
+        runs.setdefault(trajectory(recipe), []).append(recipe)
     for member, several in runs.items():
         length = max(recipe.num_epochs for recipe in several)
         key = member.batch_size, frozenset(member.layer_sizes[1:-1]), length
@@ -141,50 +145,11 @@ def make_units(recipes, largest=LARGEST):
     return sorted(units, key=lambda unit: unit.cost, reverse=True)
 
 
-def train_unit(unit, folder):
-    """Train a unit in this process, on its own copy of the data.
-
-    Returns its fingerprint, computed here, and a dict with the keys of `RESULT`. After each epoch
-    the file of `progress_file` says how far it is, if `folder` can be reached from here.
-    """
-    training, validation = data.load_training_once()
-    found, path, best = {}, progress_file(folder, unit), 0.0
-
-    def on_epoch(epoch, ended):
-        nonlocal best
-        for recipe, weights in ended.items():
-            found[recipe] = measure(recipe, weights, validation)
-            best = max(best, found[recipe][1])
-        with suppress(OSError):
-            path.with_suffix(".part").write_text(f"{epoch} {best}")
-            os.replace(path.with_suffix(".part"), path)
-
-    lanes.train(unit.recipes, training, on_epoch=on_epoch)
-    columns = zip(*(found[recipe] for recipe in unit.recipes), strict=True)
-    arrays = [
-        np.hstack(column).astype(kind)
-        for column, kind in zip(columns, RESULT.values(), strict=True)
-    ]
-    return unit.fingerprint, dict(zip(RESULT, arrays, strict=True))
-
-
-def measure(recipe, weights, validation):
-    """Evaluate a trained network: cross-entropy, accuracy, whether it diverged, its weights."""
-    scores = sgd.evaluate(network.unpack(weights, recipe.layer_sizes), validation)
-    if np.isfinite([*scores, weights.sum()]).all():
-        return *scores, False, weights
-    return 0.0, 0.0, True, np.zeros_like(weights)
-
-
-def progress_file(folder, unit):
-    """Name the file that holds a unit's epoch and its best accuracy so far, while it trains."""
-    return Path(folder) / f"{unit.fingerprint}.epoch"
-
-
 @cache
-def mathematics(*modules):
-    """Hash the code of modules without comments and docstrings."""
-    trees = [ast.parse(Path(module.__file__).read_text("utf-8")) for module in modules]
+def mathematics():
+    """Hash the code that decides what is computed, without comments and docstrings."""
+    sources = ((files.PROJECT / "helpers" / name).read_text("utf-8") for name in MATHEMATICS)
+    trees = [ast.parse(source) for source in sources]
     for node in itertools.chain.from_iterable(map(ast.walk, trees)):
         if isinstance(getattr(node, "body", None), list):
             node.body = [line for line in node.body if not _is_text(line)]

@@ -12,7 +12,6 @@ import pytest
 from helpers import data
 from helpers.grid import executors, lanes, search
 from helpers.grid.search import Progress
-from helpers.grid.units import progress_file, train_unit
 from tests.grid.grids import content, in_this_process, units
 
 
@@ -126,7 +125,7 @@ def test_other_settings_or_kernels_are_not_mixed_in(tmp_path, monkeypatch):
     search.search(first, tmp_path, in_this_process)
     assert all(search.load(tmp_path, unit) for unit in first)
     assert not any(search.load(tmp_path, unit) for unit in second)
-    monkeypatch.setattr(lanes, "blas_kernels", lambda: "another")
+    monkeypatch.setattr(executors, "blas_kernels", lambda: "another")
     assert not any(search.load(tmp_path, unit) for unit in first)
 
 
@@ -148,7 +147,7 @@ def hit_one_child(signum):
 
 def test_a_worker_with_other_code_is_refused(tmp_path):
     unit = units()[0]
-    _, found = train_unit(unit, tmp_path)
+    _, found = search.train_unit(unit, tmp_path)
     with pytest.raises(executors.ExecutorError, match="expected " + unit.fingerprint):
         search.save(tmp_path, unit, "0" * 16, found)
     assert not list(tmp_path.glob("*.npz"))
@@ -190,7 +189,7 @@ def test_progress_is_told_inside_a_unit(tmp_path, monkeypatch):
 
 def test_a_torn_report_of_progress_counts_as_none(tmp_path):
     seen = []
-    progress_file(tmp_path, units()[0]).write_text("3")
+    search.progress_file(tmp_path, units()[0]).write_text("3")
     search.search(units(), tmp_path, in_this_process, on_progress=seen.append)
     assert seen[0].done == 0
 

@@ -1,13 +1,13 @@
 """Units: every run once, in the assignment's order, together where that saves time."""
 
+import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from helpers import data, network
-from helpers.grid import beyond, lanes, units
+from helpers import data, files
+from helpers.grid import beyond, executors, lanes, units
 from helpers.grid.units import Unit, list_runs, make_units
 from helpers.sgd import Recipe
 from tests.grid.grids import SMALL
@@ -39,7 +39,7 @@ def test_the_full_grid_is_162_runs_in_the_order_of_the_assignment():
 
 def test_the_full_grid_is_nine_lanes_of_nine_networks_longest_first():
     found = make_units(list_runs(**FULL))
-    sizes = [{lanes.trajectory(recipe) for recipe in unit.recipes} for unit in found]
+    sizes = [{units.trajectory(recipe) for recipe in unit.recipes} for unit in found]
     assert [len(unit.recipes) for unit in found] == [18] * 9
     assert [len(members) for members in sizes] == [9] * 9
     assert found == sorted(found, key=lambda unit: -unit.cost)
@@ -52,7 +52,7 @@ def test_no_unit_is_larger_than_asked_and_each_run_is_in_one():
         found = make_units(runs, largest)
         assert sorted(map(repr, runs)) == sorted(repr(r) for unit in found for r in unit.recipes)
         for unit in found:
-            assert len({lanes.trajectory(recipe) for recipe in unit.recipes}) <= largest
+            assert len({units.trajectory(recipe) for recipe in unit.recipes}) <= largest
             lanes.Lane(unit.recipes, FEW)
 
 
@@ -71,7 +71,7 @@ def test_the_options_are_five_trajectories_per_seed():
     assert len(beyond.options()) == 7 * beyond.NUM_SEEDS
     assert [len(unit.recipes) for unit in found] == [7] * beyond.NUM_SEEDS
     assert all(len({recipe.seed for recipe in unit.recipes}) == 1 for unit in found)
-    assert {len({lanes.trajectory(r) for r in unit.recipes}) for unit in found} == {5}
+    assert {len({units.trajectory(r) for r in unit.recipes}) for unit in found} == {5}
 
 
 def test_the_fingerprint_covers_all_that_decides_the_numbers(monkeypatch):
@@ -80,21 +80,22 @@ def test_the_fingerprint_covers_all_that_decides_the_numbers(monkeypatch):
     found = {unit.fingerprint, Unit((replace(recipe, num_epochs=3),)).fingerprint}
     for module, name, value in [
         (data, "SPLIT_SEED", 1),
-        (lanes, "blas_kernels", lambda: "another"),
+        (executors, "blas_kernels", lambda: "another"),
         (units, "RESULT", {}),
-        (units, "mathematics", lambda *modules: "another"),
+        (units, "mathematics", lambda: "another"),
     ]:
         monkeypatch.setattr(module, name, value)
         found.add(unit.fingerprint)
     assert len(found) == 6
 
 
-@pytest.mark.parametrize("module", [network, lanes])
-def test_the_hash_of_the_mathematics_ignores_words_and_sees_code(monkeypatch, tmp_path, module):
-    before, source = units.mathematics.__wrapped__(module), Path(module.__file__).read_text()
-    same = []
-    for old, new in ("# ", "# and "), ("buffers", "arrays"), ("np.maximum(", "np.minimum("):
-        (tmp_path / "copy.py").write_text(source.replace(old, new))
-        monkeypatch.setattr(module, "__file__", str(tmp_path / "copy.py"))
-        same.append(units.mathematics.__wrapped__(module) == before)
-    assert same == [True, True, False]
+@pytest.mark.parametrize("name", units.MATHEMATICS)
+def test_the_hash_of_the_mathematics_ignores_words_and_sees_code(monkeypatch, tmp_path, name):
+    before, same = units.mathematics.__wrapped__(), []
+    shutil.copytree(files.PROJECT / "helpers", tmp_path / "helpers")
+    source = (tmp_path / "helpers" / name).read_text()
+    monkeypatch.setattr(files, "PROJECT", tmp_path)
+    for old, new in ('"""', '"""New: '), ("np.", "numpy."):
+        (tmp_path / "helpers" / name).write_text(source.replace(old, new, 1))
+        same.append(units.mathematics.__wrapped__() == before)
+    assert same == [True, False]
