@@ -9,11 +9,12 @@ from types import ModuleType
 
 import pytest
 
-from helpers.broken_gradients import FAULTS
+from helpers import broken_gradients
 from helpers.exercise import grading
 from helpers.exercise.__main__ import main
 from helpers.exercise.tasks import TASKS
 from helpers.files import PROJECT
+from tests.deliverable import test_planted_faults
 
 ANSWERS = runpy.run_path(str(grading.CALLS))["answers"]
 SWAPPED = "swapped = lambda M: M.mT if M.shape[-1] == M.shape[-2] else M\n"
@@ -31,18 +32,7 @@ MISTAKES = {
         "-np.log((softmax(logits) * one_hot(labels, logits.shape[-2])).sum(axis=-2))",
     ),
     "sum for mean": ("network.log_loss", "losses.mean(", "losses.sum("),
-    "a short batch divided by the full size": ("network.backprop", "/ len(images)", "/ 8"),
-    "no shuffle": (
-        "sgd.minibatches",
-        ".permutation(num_images)",
-        ".permutation(1) + np.arange(num_images)",
-    ),
     "the same order in every epoch": ("sgd.minibatches", "default_rng(seed)", "default_rng(0)"),
-    "last batch dropped": (
-        "sgd.minibatches",
-        "range(0, num_images,",
-        "range(0, num_images - batch_size + 1,",
-    ),
     "rate applied twice": ("sgd.step", "W -= rate * dW", "W -= rate * rate * dW"),
     "step uphill": ("sgd.step", "b -= ", "b += "),
     "step not in place": ("sgd.step", "W -= rate * dW", "W = W - rate * dW"),
@@ -55,7 +45,14 @@ MISTAKES = {
     ),
     "a unit is lost": ("analysis.tile_W0", "np.ceil(", "np.floor("),
 }
-"""What students write: function, our text, theirs. Mistakes of the gradient: `FAULTS`."""
+"""What students write: function, our text, theirs."""
+FAULTS = {
+    name: (file.removesuffix(".py"), *texts)
+    for name, (file, *texts) in test_planted_faults.FAULTS.items()
+} | {name: ("network", *texts) for name, texts in broken_gradients.FAULTS.items()}
+"""The same for faults that other tests plant, by module: in the shuffle, the gradient and L2."""
+OUTSIDE = test_planted_faults.NO_FAULT, "the same order in every epoch"
+"""Of these the changes that are in no function that a student writes."""
 
 
 def source_of(module):
@@ -97,12 +94,14 @@ def test_mistake_costs_its_exercise_alone(mistake, tmp_path):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_broken_gradient_costs_the_function_that_is_broken(fault, tmp_path):
-    ours = source_of("network")
-    source = ours.replace(*FAULTS[fault])
-    [changed] = dict(functions(source).items() - functions(ours).items())
-    [(where, line)] = lost("network", SWAPPED + source, tmp_path).items()
-    assert where == changed and changed in line
+def test_fault_costs_the_function_that_it_is_in(fault, tmp_path):
+    module, right, wrong = FAULTS[fault]
+    ours = source_of(module)
+    source = ours.replace(right, wrong)
+    changed = dict(functions(source).items() - functions(ours).items()).keys()
+    lines = lost(module, SWAPPED + source, tmp_path)
+    assert lines.keys() == (set() if fault in OUTSIDE else changed)
+    assert all(function in line for function, line in lines.items()) and source != ours
 
 
 def test_sound_files_lose_nothing(tmp_path):
