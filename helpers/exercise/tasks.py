@@ -38,5 +38,6 @@ TASKS = (
     Task("A5", "sgd", "minibatches", 2),
     Task("A6", "sgd", "step", 1),
     Task("B1", "gradient_check", "complex_step", 2),
+    Task("C1", "grid.units", "list_runs", 2),
     Task("D1", "analysis", "tile_W0", 2),
 )

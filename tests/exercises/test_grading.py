@@ -43,6 +43,7 @@ MISTAKES = {
         "along_axes(layers, images, labels, alpha, 1j * step, chosen).imag / step",
         "two_point(layers, images, labels, alpha)",
     ),
+    "the next seeds forgotten": ("grid.units.list_runs", "seed + num_seeds)", "seed + 1)"),
     "a unit is lost": ("analysis.tile_W0", "np.ceil(", "np.floor("),
 }
 """What students write: function, our text, theirs."""
@@ -124,6 +125,7 @@ HOSTILE = {
     "minibatches": ("return np.ones(2**40)", "MemoryError"),
     "step": ("images[0] = 1", "layers after step(layers, images, labels, rate)"),
     "complex_step": ("return np.float32([1])", "float32 of shape (1,), expected float64 of"),
+    "list_runs": ("return [{}] * 10**9", "list_runs(num_hidden_layers"),
     "tile_W0": ("open(OUTSIDE, 'w').write('x')", "not allowed: open"),
 }
 """Bodies of functions that a student might hand in, and what the line says."""
@@ -137,6 +139,7 @@ FILES = {
     "network": ("this is no Python", "SyntaxError: invalid syntax (network.py"),
     "sgd": ("import there_is_no_such_module", "ModuleNotFoundError"),
     "gradient_check": (CHEAT, "int64 of shape (), expected float64"),
+    "grid.units": ("def list_runs(*arguments): import os; os.fork()", "not allowed: os.fork"),
     "analysis": ("def tile_W0(W): open(OUTSIDE, 'a').write('x')", "not allowed: open"),
 }
 """What stands at the end of a file, to break it or to reach into the grading."""
@@ -145,8 +148,8 @@ FILES = {
 def hand_in(added, folder):
     """Make a student's files of ours, with some lines more, and grade them."""
     for module in {task.module for task in TASKS}:
-        file = folder / f"helpers/{module}.py"
-        file.parent.mkdir(exist_ok=True)
+        file = folder / f"helpers/{module.replace('.', '/')}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(source_of(module) + "\n" + added.get(module, ""), "utf-8")
     tests = grading.grade(folder)["tests"]
     assert not any(test["score"] for test in tests)
