@@ -109,6 +109,8 @@ def difference(found, task):
         their_kind, their_numbers = found.get(name) or found.get("failed") or ("missing", [])
         if their_kind != kind:
             return f"{name}: {their_kind}, expected {kind}"
+        if np.shape(their_numbers) != np.shape(numbers):
+            return f"{name}: no numbers to compare"
         largest = np.abs(numbers, where=np.isfinite(numbers), out=np.zeros(np.shape(numbers)))
         tolerance = CLOSE * largest.max(initial=0)
         near = np.isclose(their_numbers, numbers, rtol=0, atol=tolerance, equal_nan=True)

@@ -1,6 +1,7 @@
 """Grading: each mistake costs its own exercise and no other, and nothing stops the grader."""
 
 import ast
+import importlib
 import json
 import runpy
 import subprocess
@@ -108,6 +109,13 @@ def test_fault_costs_the_function_that_it_is_in(fault, tmp_path):
 def test_sound_files_lose_nothing(tmp_path):
     for module in {task.module for task in TASKS}:
         assert lost(module, source_of(module), tmp_path) == {}
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.function)
+def test_forged_answers_without_numbers_do_not_pass(task):
+    ours = getattr(importlib.import_module(f"helpers.{task.module}"), task.function)
+    forged = {name: (kind, []) for name, (kind, _) in ANSWERS(task.function, ours).items()}
+    assert grading.difference(forged, task)
 
 
 HOSTILE = {
