@@ -193,7 +193,7 @@ def check_directions(layers, images, labels, alpha=0.0, gradient=network.backpro
     """
     rng, found = np.random.default_rng(seed), network.pack(gradient(layers, images, labels, alpha))
     directions = [
-        [tuple(rng.normal(size=p.shape) for p in pair) for pair in layers] for _ in "1234"
+        [tuple(rng.normal(size=p.shape) for p in pair) for pair in layers] for _ in range(4)
     ]
     slopes = []
     for direction in directions:

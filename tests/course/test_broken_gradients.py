@@ -57,13 +57,16 @@ def test_a_fault_leaves_the_objective_and_the_real_network_alone(name):
 
 @pytest.mark.parametrize("text", ["no such text", "import"], ids=["absent", "ambiguous"])
 def test_a_fault_that_does_not_fit_the_code_gives_a_row_that_says_so(monkeypatch, text):
-    monkeypatch.setattr(broken_gradients, "FAULTS", {"misfit": (text, ""), **FAULTS})
+    stale = {"stale": ("return gradient[::-1]", "return gradients[::-1]")}
+    monkeypatch.setattr(broken_gradients, "FAULTS", {"misfit": (text, "")} | stale | FAULTS)
     with pytest.raises(LookupError, match=f"does not fit the present code: '{text}'"):
         break_network("misfit")
     trials = broken_gradients.try_all(*a_problem())
-    [_, row, *others] = broken_gradients.table(trials)
-    assert row["fault"].startswith(f"misfit: does not fit the present code: '{text}'")
-    assert {row[check] for check in broken_gradients.LIMITS} == {"–"}
+    [_, misfit, stale, *others] = broken_gradients.table(trials)
+    assert misfit["fault"].startswith(f"misfit: does not fit the present code: '{text}'")
+    assert stale["fault"].startswith("stale: does not run in the present code: name 'gradients'")
+    for row in (misfit, stale):
+        assert {row[check] for check in broken_gradients.LIMITS} == {"–"}
     assert len(others) == len(FAULTS)
 
 
