@@ -7,6 +7,7 @@ import math
 import nbformat
 import pytest
 
+from helpers.files import NOTEBOOKS
 from helpers.notebook.records import RECORD, VARIES, Record
 
 SETUP = """
@@ -237,6 +238,33 @@ def test_honest_cell_passes(failures, name):
 def test_doctored_cell_fails_and_says_why(failures, name):
     *_, words = CHANGES[name]
     assert [word for word in words if word not in failures[name]] == [], failures[name]
+
+
+RECIPE_CELLS = "read_parameters(", "from helpers import analysis", "load_training", "short run"
+CHANGED_RECIPES = "learning_rate=0.02", "batch_size=16", "alpha=0.001", "shuffle_seed=1"
+
+
+def test_a_recipe_changed_in_its_cell_is_noticed(check_notebooks, tmp_path):
+    """Run the cells of part A's short run in double precision, each time with another recipe."""
+    notebook = nbformat.read(NOTEBOOKS / "part_a.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    [recipe] = [cell for cell in code if cell.source.startswith("recipe = sgd.Recipe(")]
+    first = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    *setup, short_run = [c for c in code if any(words in c.source for words in RECIPE_CELLS)]
+    cells = [*first, *setup, recipe, short_run]
+    for change in CHANGED_RECIPES:
+        changed, again = copy.deepcopy(recipe), copy.deepcopy(short_run)
+        name = change.partition("=")[0]
+        changed.source = recipe.source.replace(f"{name}=settings.", f"{change} + 0 * settings.")
+        changed.id, again.id = f"changed-{name}", f"again-{name}"
+        cells += [changed, again]
+    notebook.cells = cells
+    nbformat.write(notebook, tmp_path / "part_a.ipynb")
+    found = check_notebooks(tmp_path)["part_a.ipynb"]
+    assert found[: len(first) + len(setup) + 2] == [""] * (len(first) + len(setup) + 2)
+    failures = found[len(first) + len(setup) + 3 :: 2]
+    assert len(failures) == len(CHANGED_RECIPES)
+    assert all("short run, cross-entropy: recorded" in failure for failure in failures)
 
 
 def test_without_the_plugin_nbval_compares_literally(recorded, check_notebooks, tmp_path):

@@ -66,13 +66,11 @@ def notebook(part, change):
 
 
 def table(change):
-    """Change the table and write its sentences to match, as a careful forger would."""
+    """Change the table."""
 
     def doctor(folder):
         path = folder / "hyperparameter_tune.csv"
-        rows = pd.read_csv(path)
-        change(rows)
-        files.write_text(path, rows.to_csv(index=False))
+        files.write_text(path, change(pd.read_csv(path)).to_csv(index=False))
 
     return doctor
 
@@ -165,8 +163,9 @@ def swap(first, second):
 
 
 def lower(rows):
-    best = rows.accuracy.idxmax()
-    rows.loc[rows.index != best, "accuracy"] -= 0.1
+    """Make all rows but the best 10 points worse."""
+    best = rows.index == rows.accuracy.idxmax()
+    return rows.assign(accuracy=rows.accuracy.where(best, rows.accuracy - 0.1))
 
 
 def nudge(path, amount):
@@ -211,7 +210,7 @@ DOCTORINGS = {
     ),
     "a stale run": (
         "parameters_are_the_full_ones",
-        edit("part_c.ipynb", r'"num_epochs = [^"]*"', r'"num_epochs = [2]\\n"'),
+        edit("part_c.ipynb", r"num_epochs = \[[\d, ]+\]", "num_epochs = [2]", -1),
     ),
     "a record deleted": (
         "tolerances_are_the_listed_ones",
@@ -245,7 +244,7 @@ DOCTORINGS = {
         "epochs_are_the_curves",
         edit("learning_curves.csv", r"0\.\d+(?=\n$)", "0.950000"),
     ),
-    "all rows but the best lowered": ("pictures_are_drawn_from_the_numbers", table(lower)),
+    "all rows but the best lowered": ("pictures_of_the_tables_are_drawn_from_them", table(lower)),
     "all rows but the best lowered, pictures too": ("a_row_comes_out_again", table(lower)),
     "a sentence": (
         "sentences_are_the_rows",
@@ -253,11 +252,11 @@ DOCTORINGS = {
     ),
     "a row lost": (
         "table_is_the_grid",
-        table(lambda rows: rows.drop(index=7, inplace=True)),
+        table(lambda rows: rows.drop(index=7)),
     ),
     "the best row": (
         "card_states_the_best_row",
-        table(lambda rows: rows.update({"accuracy": {rows.accuracy.idxmax(): 0.95}})),
+        table(lambda rows: rows.assign(accuracy=rows.accuracy.replace(rows.accuracy.max(), 0.95))),
     ),
     "where a repeated run began": (
         "card_states_the_best_row",
@@ -295,11 +294,11 @@ DOCTORINGS = {
         notebook("a", repaint(-1)),
     ),
     "a picture of noise in part C": (
-        "pictures_are_drawn_from_the_numbers",
+        "pictures_of_the_tables_are_drawn_from_them",
         notebook("c", repaint(0)),
     ),
     "pictures exchanged in part D": (
-        "pictures_are_drawn_from_the_numbers",
+        "pictures_of_the_weights_are_drawn_from_them",
         notebook("d", swap(0, 1)),
     ),
 }

@@ -114,7 +114,7 @@ def compare_tables(name, was, came):
         yield f"{name}: other rows or columns"
         return
     for column in was.columns.drop("fingerprint", errors="ignore"):
-        difference = (came[column] - was[column]).abs()
+        difference = (came[column].astype(float) - was[column].astype(float)).abs()
         allowed = 0
         if "accuracy" in column:
             allowed = ACCURACY
