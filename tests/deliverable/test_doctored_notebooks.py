@@ -3,6 +3,7 @@
 import base64
 import copy
 import math
+import re
 
 import nbformat
 import pytest
@@ -255,7 +256,7 @@ def test_a_recipe_changed_in_its_cell_is_noticed(check_notebooks, tmp_path):
     for change in CHANGED_RECIPES:
         changed, again = copy.deepcopy(recipe), copy.deepcopy(short_run)
         name = change.partition("=")[0]
-        changed.source = recipe.source.replace(f"{name}=settings.", f"{change} + 0 * settings.")
+        changed.source = re.sub(rf"\b{name}=[^,]+", change, recipe.source)
         changed.id, again.id = f"changed-{name}", f"again-{name}"
         cells += [changed, again]
     notebook.cells = cells
