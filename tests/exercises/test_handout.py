@@ -110,11 +110,14 @@ def test_notebooks_run_to_their_first_exercise(folder):
             for shown in await asyncio.gather(*map(run, pair))
         ]
 
-    shown = asyncio.run(run_two_at_a_time())
-    lines = {f"NotImplementedError: {task.unwritten}" for task in TASKS}
-    assert len(shown) == 4
-    for [traceback] in shown:
-        assert len(traceback) == 1 and traceback[0] in lines
+    first = {
+        "a": TASKS[0],
+        "b": TASKS[0],
+        "c": next(task for task in TASKS if task.exercise == "C1"),
+        "d": TASKS[0],
+    }
+    lines = [[[f"NotImplementedError: {task.unwritten}"]] for task in first.values()]
+    assert asyncio.run(run_two_at_a_time()) == lines
 
 
 def test_filled_in_it_imports_and_trains_the_grid_with_the_students_step(folder, tmp_path):

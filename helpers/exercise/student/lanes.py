@@ -1,13 +1,15 @@
+"""The training of the grid in the hand-out: one network after the other, with your own step.
+
+The full project trains several at once, in buffers made once. This is slower, and the same.
+"""
+
 import numpy as np
 
 from helpers import network, sgd
 
 
 def train(recipes, training, dtype=np.float32, on_epoch=None):
-    """Train recipes, in this hand-out one after the other with the step of `helpers.sgd`.
-
-    Returns {recipe: weights}; `on_epoch` gets the same for each recipe when it has ended.
-    """
+    """Train recipes: {recipe: weights}; `on_epoch` gets the same for each one that has ended."""
     images, found = training.images.astype(dtype), {}
 
     def step_on(batch, rate):
