@@ -133,11 +133,17 @@ def over_seeds(table, by=(*FACTORS, "alpha")):
     Returns
     -------
     pandas.DataFrame
-        The columns `by`, ``first_seed``, ``mean``, ``sd`` and ``num_seeds``; best mean first.
+        The columns `by`, ``first_seed``, ``mean``, ``sd``, ``num_seeds`` and ``accuracies``; best
+        mean first.
     """
     groups = table.groupby(list(by), sort=False).accuracy
-    found = groups.agg(first_seed="first", mean="mean", sd="std", num_seeds="size")
+    found = groups.agg(first_seed="first", mean="mean", sd="std", num_seeds="size", accuracies=list)
     return found.reset_index().sort_values("mean", ascending=False, ignore_index=True)
+
+
+def to_records(table):
+    """Turn rows into plain values for JSON, None for what is not a number; a list of dict."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def sentences(table):

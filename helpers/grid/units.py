@@ -84,19 +84,13 @@ def list_runs(
     list of helpers.sgd.Recipe
     """
     factors = num_hidden_layers, num_units, learning_rate, batch_size, num_epochs
-    seeds = range(seed, seed + num_seeds)
-    return [
-        Recipe(
-            (data.NUM_PIXELS, *[units] * depth, data.NUM_CLASSES),
-            epochs,
-            size,
-            rate,
-            alpha,
-            seed=each,
-            shuffle_seed=each,
-        )
-        for depth, units, rate, size, epochs, each in itertools.product(*factors, seeds)
-    ]
+    runs = []
+    for depth, units, rate, size, epochs in itertools.product(*factors):
+        layer_sizes = (data.NUM_PIXELS, *[units] * depth, data.NUM_CLASSES)
+        for each in range(seed, seed + num_seeds):
+            recipe = Recipe(layer_sizes, epochs, size, rate, alpha, seed=each, shuffle_seed=each)
+            runs.append(recipe)
+    return runs
 
 
 def repeats(recipes, num_seeds):

@@ -41,7 +41,7 @@ def test_mean_and_sd_over_seeds_by_hand():
     # 0.8, 0.84, 0.88: mean 0.84, sd sqrt((0.04^2 + 0 + 0.04^2) / 2) = 0.04.
     frame = table((0.8, 1, 1, 0), (0.83, 1, 2, 0), (0.84, 1, 1, 1), (0.88, 1, 1, 2))
     first, second = grid_table.over_seeds(frame).itertuples()
-    assert (first.first_seed, first.num_seeds) == (0.8, 3)
+    assert (first.first_seed, first.accuracies) == (0.8, [0.8, 0.84, 0.88])
     assert first.mean == pytest.approx(0.84) and first.sd == pytest.approx(0.04)
     assert second.mean == 0.83 and np.isnan(second.sd) and second.learning_rate == 2
 
