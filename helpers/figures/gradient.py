@@ -25,7 +25,7 @@ def error_against_step(curve):
     Picture
         Measured: lines with markers. Predicted: dashed (truncation) and dotted (rounding).
     """
-    fig, (error, kinks) = style.figure(5.8, 2, 1, sharex=True, height_ratios=(3, 1))
+    fig, (error, kinks) = style.figure(4.8, 2, 1, sharex=True, height_ratios=(3, 1))
     looks = zip(curve.errors.items(), style.COLOURS, "osDv", strict=False)
     for (name, errors), colour, marker in looks:
         error.plot(curve.steps, errors, color=colour, marker=marker, ms=4, label=name)

@@ -28,7 +28,7 @@ def samples(data, count=12):
     """
     rows = [np.flatnonzero(data.labels == k) for k in range(len(CLASS_NAMES))]
     first = np.concatenate([data.images[row[:count]] for row in rows])
-    fig, ax = style.figure(0.7 + style.WIDTH * 0.75 * len(rows) / count)
+    fig, ax = style.figure(0.4 + 5 * len(rows) / count)
     style.show_tiles(ax, first, count, "gray_r", (-0.5, 0.5))
     names = [f"{name}\n{len(row):,}" for name, row in zip(CLASS_NAMES, rows, strict=True)]
     style.label_tiles(ax, names)
@@ -110,7 +110,7 @@ def confusion(counts):
     Picture
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    fig, ax = style.figure(5.6)
+    fig, ax = style.figure(4.7)
     shown = ax.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="auto")
     for row, column in zip(*np.nonzero(counts), strict=True):
         share = shares[row, column]
@@ -195,7 +195,7 @@ def mistakes(images, labels, probabilities, columns=5):
     Picture
     """
     rows = max(1, -(-len(images) // columns))
-    fig, axes = style.figure(0.4 + 1.75 * rows, rows, columns, squeeze=False)
+    fig, axes = style.figure(0.4 + 1.45 * rows, rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, label, p in zip(axes.flat, images, labels, probabilities, strict=False):
@@ -232,7 +232,7 @@ def reliability(calibration):
     Picture
         Bins of fewer than 10 predictions are left out of the curve.
     """
-    fig, (ax, below) = style.figure(4.6, 2, 1, sharex=True, height_ratios=(3, 1))
+    fig, (ax, below) = style.figure(4.4, 2, 1, sharex=True, height_ratios=(3, 1))
     counts, num_bins = calibration.counts, len(calibration.counts)
     full = counts >= 10
     x, y = calibration.confidence[full], calibration.accuracy[full]
