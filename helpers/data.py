@@ -98,9 +98,6 @@ def load_training(folder=files.DATA):
     return tuple(parts)
 
 
-load_training_once = load_training
-
-
 def load_test(folder=files.DATA):
     """Read the 10,000 test images: once, for a network that has already been chosen.
 

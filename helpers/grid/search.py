@@ -160,7 +160,7 @@ def train_unit(unit, folder):
     Returns its fingerprint, computed here, and a dict with the keys of `RESULT`. After each epoch
     the file of `progress_file` says how far it is, if `folder` can be reached from here.
     """
-    training, validation = data.load_training_once()
+    training, validation = data.load_training()
     found, path, best = {}, progress_file(folder, unit), 0.0
 
     def on_epoch(epoch, ended):

@@ -392,9 +392,16 @@ def pictures_in(notebook):
     }
 
 
+PICTURES = (
+    ("c", "hyperparameter_tune.png"),
+    ("d", "weight_photo.png"),
+    ("d", "weight_photo_learned.png"),
+)
+
+
 def files_are_the_pictures_shown(found):
-    """Look for the two picture files in the notebooks that made them."""
-    for part, name in ("c", "hyperparameter_tune.png"), ("d", "weight_photo.png"):
+    """Look for the picture files in the notebooks that made them."""
+    for part, name in PICTURES:
         png = (found.folder / name).read_bytes()
         if png not in pictures_in(found.notebook(part)).values():
             yield f"{name} is not the picture in part_{part}.ipynb"

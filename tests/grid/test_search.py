@@ -23,7 +23,7 @@ def expected(tmp_path_factory):
 
 def test_each_run_is_the_network_trained_by_itself(tmp_path):
     found = search.search(units(), tmp_path, in_this_process)
-    training, _ = data.load_training_once()
+    training, _ = data.load_training()
     assert len(found) == 16 and len(list(tmp_path.iterdir())) == 4
     for recipe, run in list(found.items())[::3]:
         alone = lanes.train([recipe], training)[recipe]
