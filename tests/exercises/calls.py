@@ -14,7 +14,7 @@ from contextlib import suppress
 import numpy as np
 
 SIZES = 5, 4, 4, 3
-"""Two square layers in a row would hide no transposed matrix."""
+"""One matrix is square: transposed, it still fits."""
 MEMORY, FILE, LARGEST = 2**32, 2**24, 2**18
 """Bytes that a student's function may take in memory, and in a file; entries of an array."""
 STARTS = "subprocess.Popen", "os.system", "os.exec", "os.fork", "os.posix_spawn", "socket.connect"
