@@ -10,7 +10,6 @@ what the report says (report.html).
 import base64
 import hashlib
 import json
-import math
 from functools import cache
 from itertools import compress
 from pathlib import Path
@@ -27,8 +26,6 @@ from helpers.report import pages
 from helpers.report.runs import HEADLINES, PartRun, percent
 
 HERE = Path(__file__).parent
-REFERENCE_ACCURACY = 0.8894
-"""Of the reference's best run, chosen and measured on one and the same split."""
 
 
 def build_report(folder, target=None):
@@ -125,17 +122,6 @@ class Results:
         return self.rows[0] if self.rows and not self.rows[0]["diverged"] else {}
 
     @property
-    def is_full_grid(self):
-        """bool : whether part C ran the whole grid, so that its best compares with a reference."""
-        return self.runs["c"] is not None and not self.runs["c"].changes
-
-    @property
-    def standard_error(self):
-        """float : of the best accuracy in the table, from the number of validation images."""
-        accuracy = self.best["accuracy"]
-        return math.sqrt(accuracy * (1 - accuracy) / data.NUM_VALIDATION)
-
-    @property
     def factors(self):
         """dict of str to list : what the runs of the grid differ in -> its values, in order."""
         names = [
@@ -170,7 +156,6 @@ def _environment():
         "formulas": formulas.read_text("utf-8"),
         "explanation": EXPLANATION,
         "parts": PARTS,
-        "reference_accuracy": REFERENCE_ACCURACY,
         "num_validation": data.NUM_VALIDATION,
     }
     return env
