@@ -81,7 +81,7 @@ def notebook(part, injected, command=""):
     ]
     shown = [displayed({"text/plain": str(r), RECORD: asdict(r)}) for r in RECORDS[part]]
     shown.append(new_output("stream", name="stdout", text="<b>not bold</b> 0\n"))
-    table = {"text/plain": "…", "text/html": TABLE.to_html(border=0), VARIES: {}}
+    table = {"text/plain": "…", "text/html": TABLE.to_html(index=False, border=0), VARIES: {}}
     shown += [displayed(LINE), displayed(table)]
     data, metadata = PICTURES[part]
     shown += [displayed(data, **metadata), displayed({"text/markdown": f"*{CAPTION}*"})]
