@@ -71,7 +71,7 @@ def shown(output):
 # ---- notebooks
 
 
-def pages_are_made_of_the_folder(found):
+def pages(found):
     """Build every page again: they are a function of the other files."""
     with tempfile.TemporaryDirectory() as target:
         for path in results.build_report(found.folder, target):
@@ -80,7 +80,7 @@ def pages_are_made_of_the_folder(found):
                 yield f"{path.name} is not the page that the folder makes"
 
 
-def notebooks_are_the_committed_ones(found):
+def sources(found):
     """Compare sources, cell by cell, leaving out the cell with the run's parameters."""
     for part in PARTS:
         committed = _read_notebook(files.NOTEBOOKS / f"part_{part}.ipynb").cells
@@ -94,7 +94,7 @@ def _is_injected(cell):
     return INJECTED in cell.metadata.get("tags", ())
 
 
-def parameters_are_the_full_ones(found):
+def settings(found):
     """Compare what each run used with what a full run uses."""
     for part in PARTS:
         changes = runs.PartRun(found.folder / f"part_{part}.ipynb").changes
@@ -102,7 +102,7 @@ def parameters_are_the_full_ones(found):
             yield f"part_{part}.ipynb: not the parameters of a full run: {changes}"
 
 
-def tolerances_are_the_listed_ones(found):
+def tolerances(found):
     """Hold bound and limit of every recorded value against the list that gives their reasons."""
     listed = {(row.part, row.value): row for row in pd.read_csv(TOLERANCES).itertuples()}
     spreads = json.loads(SPREAD.read_text("utf-8"))["machines"]["figures"]
@@ -126,7 +126,7 @@ def tolerances_are_the_listed_ones(found):
                 yield f"part {row.part}: {row.value}: {row.limit} for a spread of {spread:.2g}"
 
 
-def texts_and_tables_say_the_same(found):
+def tables(found):
     """Compare the numbers of each table's two forms, HTML and plain."""
     for part in PARTS:
         for output in outputs(found.notebook(part)):
@@ -137,7 +137,7 @@ def texts_and_tables_say_the_same(found):
                     yield f"part_{part}.ipynb: a table's HTML and its text differ"
 
 
-def percentages_that_vary_are_known(found):
+def percentages(found):
     """Look for each percentage that no tolerance guards among the numbers of the folder."""
     for part in PARTS:
         known = np.array([*_known(found), *(r.value for r in found.records(part).values())])
@@ -185,7 +185,7 @@ def _noise(found):
 # ---- files
 
 
-def epochs_are_the_curves(found):
+def epochs(found):
     """Compare part A's curves with the lines of its notebook and with its recorded values."""
     rows = found.curves.to_numpy()
     lines = [EPOCH.search(shown(out)) for out in outputs(found.notebook("a"))]
@@ -201,7 +201,7 @@ def epochs_are_the_curves(found):
             yield f"learning_curves.csv: its last {name} is not part A's"
 
 
-def sentences_are_the_rows(found):
+def sentences(found):
     """Look for the numbers of each row in its sentence, one sentence a row."""
     sentences = found.text("hyperparameter_tune.txt").splitlines()
     if len(sentences) != len(found.table):
@@ -219,7 +219,7 @@ def sentences_are_the_rows(found):
             yield f"hyperparameter_tune.txt, line {number + 1}: {sentence} is not {wanted}"
 
 
-def table_is_the_grid(found):
+def grid(found):
     """Compare the table's combinations and order with the grid that a full run trains."""
     grid = parameters.full("c")
     factors = list(figures.grid.FACTORS)
@@ -230,7 +230,7 @@ def table_is_the_grid(found):
         yield "hyperparameter_tune.csv: not the number of rows that part C recorded"
 
 
-def card_states_the_best_row(found):
+def card(found):
     """Compare the best network's card with the table, part C and part D."""
     card = found.model(models.BEST).card
     best = found.table.sort_values(["accuracy", "cross_entropy"], ascending=[False, True]).iloc[0]
@@ -249,7 +249,7 @@ def card_states_the_best_row(found):
             yield f"best_model.json: a repeated run began with {each['first_seed']}, no row did"
 
 
-def test_values_agree(found):
+def scores(found):
     """Compare what the networks reach on test images between cards and notebooks."""
     said = {
         "best of the grid": models.BEST,
@@ -272,7 +272,7 @@ def test_values_agree(found):
             yield f"best_model.json: the test accuracy of {words} is not part C's"
 
 
-def weights_reach_what_is_said(found):
+def weights(found):
     """Evaluate the saved networks; another BLAS may move an image or two to the other side."""
     for name in NAMES:
         model = found.model(name)
@@ -286,7 +286,7 @@ def weights_reach_what_is_said(found):
                 yield f"{name}_weights.npy reaches {accuracy:.2%} on {split}, its card says {said}"
 
 
-def ensemble_reaches_what_is_said(found):
+def ensemble(found):
     """Check the ensemble's mean probabilities: distributions, a share of the wide network's."""
     mean, test = np.load(found.folder / "ensemble_test_probabilities.npy"), data.load_test()
     [name] = [name for name in found.records("c") if name.startswith("test accuracy, ensemble of ")]
@@ -304,7 +304,7 @@ def ensemble_reaches_what_is_said(found):
         yield "ensemble_test_probabilities.npy: the wide network is no member"
 
 
-def a_row_comes_out_again(found):
+def one_row(found):
     """Train one of the shortest runs again; the best network's hash decides which."""
     short = found.table.query("num_hidden_layers == 3 & num_units == 30 & batch_size == 64")
     short = short[short.num_epochs == short.num_epochs.min()]
@@ -327,7 +327,7 @@ def _accuracy_of(recipe):
 # ---- part B's text file
 
 
-def finite_differences_agree(found):
+def differences(found):
     """Compare all 59,210 values with backprop, and a sample with the same differences again."""
     first, empty, second, *lines = found.text("Part_B_grad_weight.txt").splitlines()
     if first != f"Gradient check using check_grad: {found.value('b', 'check_grad')!r}":
@@ -399,7 +399,7 @@ PICTURES = (
 )
 
 
-def files_are_the_pictures_shown(found):
+def picture_files(found):
     """Look for the picture files in the notebooks that made them."""
     for part, name in PICTURES:
         png = (found.folder / name).read_bytes()
@@ -407,7 +407,7 @@ def files_are_the_pictures_shown(found):
             yield f"{name} is not the picture in part_{part}.ipynb"
 
 
-def pictures_of_the_tables_are_drawn_from_them(found):
+def drawn_tables(found):
     """Draw part A's curves and part C's pictures again, from the files, and compare."""
     curves = (found.curves[name].tolist() for name in vars(sgd.History()))
     yield from _redrawn(found, "a", figures.samples(data.load_training()[0]))
@@ -418,7 +418,7 @@ def pictures_of_the_tables_are_drawn_from_them(found):
     yield from _redrawn(found, "c", figures.accuracy_against_cross_entropy(found.table, noise))
 
 
-def pictures_of_the_weights_are_drawn_from_them(found):
+def drawn_weights(found):
     """Draw part D's pictures again, from the saved networks, and compare."""
     best, recipe = (found.model(name) for name in (models.BEST, models.RECIPE))
     (W, b), (W_0, _) = best.layers[0], best.initial_layers[0]
@@ -443,7 +443,7 @@ SAME_PICTURE = 0.002
 """Mean difference in grey that a rounded number or another release of a library may make."""
 
 
-def pictures_resemble_the_committed_ones(found):
+def all_pictures(found):
     """Compare pictures with those of notebooks/, in the parts that have the same parameters."""
     for part in "abd":
         committed = pictures_in(_read_notebook(files.NOTEBOOKS / f"part_{part}.ipynb"))
@@ -457,7 +457,7 @@ def pictures_resemble_the_committed_ones(found):
 # ---- claims
 
 
-def percentages_in_words_are_checked(found):
+def claims(found):
     """Find a line of claims.csv for each percentage in prose, and compute what it says."""
     claims = pd.read_csv(CLAIMS)
     for name, text in _prose().items():
@@ -485,28 +485,7 @@ def _prose():
     return {name: " ".join(" ".join(text).split()) for name, text in texts.items()}
 
 
-CHECKS = {
-    check.__name__: check
-    for check in (
-        pages_are_made_of_the_folder,
-        notebooks_are_the_committed_ones,
-        parameters_are_the_full_ones,
-        tolerances_are_the_listed_ones,
-        texts_and_tables_say_the_same,
-        percentages_that_vary_are_known,
-        epochs_are_the_curves,
-        sentences_are_the_rows,
-        table_is_the_grid,
-        card_states_the_best_row,
-        test_values_agree,
-        weights_reach_what_is_said,
-        ensemble_reaches_what_is_said,
-        a_row_comes_out_again,
-        finite_differences_agree,
-        files_are_the_pictures_shown,
-        pictures_of_the_tables_are_drawn_from_them,
-        pictures_of_the_weights_are_drawn_from_them,
-        pictures_resemble_the_committed_ones,
-        percentages_in_words_are_checked,
-    )
-}
+NAMES_OF_CHECKS = """
+pages sources settings tolerances tables percentages epochs sentences grid card scores weights
+ensemble one_row differences picture_files drawn_tables drawn_weights all_pictures claims"""
+CHECKS = {name: globals()[name] for name in NAMES_OF_CHECKS.split()}
