@@ -31,6 +31,8 @@ TOLERANCES = Path(__file__).with_name("tolerances.csv")
 CLAIMS = Path(__file__).with_name("claims.csv")
 SPREAD = files.PROJECT / "tests" / "benchmarks" / "spread.json"
 PERCENT = re.compile(r"-?\d+(?:\.\d+)?(?=\s*%)")
+DECIMAL = re.compile(r"(?<![\d.])0\.\d{4,}(?![\de])")
+"""A number with four decimals or more: an accuracy or a loss in a table."""
 EPOCH = re.compile(r"epoch +(\d+) +training: (\S+), +(\S+)% +validation: (\S+), +(\S+)%")
 
 
@@ -138,25 +140,27 @@ def tables(found):
 
 
 def percentages(found):
-    """Look for each percentage that no tolerance guards among the numbers of the folder."""
+    """Look for each share and loss that no tolerance guards among the numbers of the folder."""
     for part in PARTS:
         known = np.array([*_known(found), *(r.value for r in found.records(part).values())])
-        for output in outputs(found.notebook(part)):
-            if VARIES in output.get("data", {}):
-                for text in PERCENT.findall(shown(output)):
-                    digits = len(text.partition(".")[2])
-                    if np.abs(100 * known - float(text)).min() > 0.5001 * 10.0**-digits:
-                        yield f"part_{part}.ipynb: {text} % comes from no file: {shown(output)}"
+        varying = [o for o in outputs(found.notebook(part)) if VARIES in o.get("data", {})]
+        for said in map(shown, varying):
+            for text in [*PERCENT.findall(said), *DECIMAL.findall(said)]:
+                factor = 1 if DECIMAL.fullmatch(text) else 100
+                digits = len(text.partition(".")[2])
+                if np.abs(factor * known - float(text)).min() > 0.5001 * 10.0**-digits:
+                    yield f"part_{part}.ipynb: {text} comes from no file: {said}"
 
 
 @cache
 def _known(found):
-    """Collect the shares that the files of a folder hold, or that follow from them."""
+    """Collect the shares and losses that the files of a folder hold, or that follow from them."""
     cards = [found.model(name).card for name in NAMES]
     best = found.model(models.BEST)
     p, noise = found.table.accuracy.max(), _noise(found)
     shares = [_numbers(card) for card in cards]
-    shares.append([*found.table.accuracy.dropna(), *found.curves.filter(like="accuracy").stack()])
+    tables = found.table[["accuracy", "cross_entropy"]].stack(), found.curves.stack()
+    shares += [table.dropna() for table in tables]
     active = analysis.activity(best.layers, data.load_training()[0].images)
     shares.append([float(np.median(share)) for share in active])
     shares.append([p, noise, _seed_sd(found), np.sqrt(p * (1 - p) / data.NUM_VALIDATION)])
