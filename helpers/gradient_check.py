@@ -239,7 +239,7 @@ def compare(gradient, derivatives, layers):
 def worst_share(gradient, derivative, layers):
     """Find the largest difference as a share of its W_l's or b_l's largest entry."""
     pairs = zip(*(_parts(g, layers).values() for g in (gradient, derivative)), strict=True)
-    return max(_share(*pair) for pair in pairs)
+    return float(np.max([_share(*pair) for pair in pairs]))  # unlike max(), keeps a NaN
 
 
 def _parts(gradient, layers):

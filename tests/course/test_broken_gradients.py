@@ -70,6 +70,12 @@ def test_a_fault_that_does_not_fit_the_code_gives_a_row_that_says_so(monkeypatch
     assert len(others) == len(FAULTS)
 
 
+def test_a_gradient_with_nan_is_caught_by_every_check(monkeypatch):
+    fault = ("return gradient[::-1]", "gradient[0][1][0] = np.nan; return gradient[::-1]")
+    monkeypatch.setattr(broken_gradients, "FAULTS", {"nan": fault})
+    assert all(broken_gradients.try_all(*a_problem())[1].caught.values())
+
+
 @pytest.mark.parametrize(
     ("change", "harmless"),
     [

@@ -188,6 +188,12 @@ def test_divergence_names_epoch_and_last_loss(change, at_least):
     assert expected in str(error.value)
 
 
+@pytest.mark.parametrize("loss", [np.inf, np.nan])
+def test_an_initial_loss_that_is_not_finite_is_divergence(loss):
+    with pytest.raises(sgd.DivergedError, match=r"in epoch 0 .*never finite"):
+        sgd.History().add((loss, 0.1), (1.0, 0.1))
+
+
 # ---- learning curves
 
 
