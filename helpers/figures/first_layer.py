@@ -70,7 +70,7 @@ def _panels(panels, title):
     """Draw first layers beside each other, each in its order and on its own scale."""
     columns = int(np.ceil(np.sqrt(max(map(len, panels.values())))))
     rows = -(-max(map(len, panels.values())) // columns)
-    width = style.WIDTH / (1.15 if len(panels) == 1 else len(panels))
+    width = style.WIDTH / (1.5 if len(panels) == 1 else len(panels))
     fig, axes = style.figure(0.9 + width * rows / columns, 1, len(panels), squeeze=False)
     for ax, (name, W) in zip(axes.flat, panels.items(), strict=True):
         end = _limit(W)

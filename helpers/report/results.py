@@ -124,10 +124,8 @@ class Results:
     @property
     def factors(self):
         """dict of str to list : what the runs of the grid differ in -> its values, in order."""
-        names = [
-            name for name in (self.rows or [{}])[0] if name not in ("cross_entropy", "accuracy")
-        ]
-        return {name: sorted({row[name] for row in self.rows}) for name in names}
+        values = {name: sorted({row[name] for row in self.rows}) for name in self.rows[0]}
+        return {name: found for name, found in values.items() if len(found) > 1}
 
     @property
     def files(self):

@@ -252,6 +252,8 @@ def test_table_of_runs_holds_every_row_best_first(built):
     numbers = [tuple(float(value) if value else None for value in row) for row in rows]
     names = [cell["data-column"] for cell in read(built).select("table.runs th")]
     assert set(numbers) == {tuple(row[name] for name in names) for row in grid_rows()}
+    assert names == [*grid_table.FACTORS, "cross_entropy", "accuracy"]
+    assert "The same in all runs: L2 0, seed 0." in text_of(read(built).select_one("#runs"))
     scores = [row[-1] for row in numbers]
     assert len(scores) == 162
     assert scores[:160] == sorted(scores[:160], reverse=True)
