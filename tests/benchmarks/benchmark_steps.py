@@ -22,7 +22,7 @@ from pathlib import Path
 import report
 
 STEPS_JSON = Path(__file__).with_name("steps.json")
-CARD = Path(__file__).resolve().parents[2] / "outputs" / "best_model.json"
+TIMING = Path(__file__).resolve().parents[2] / "outputs" / "timing.json"
 PACKAGES = "numpy", "scipy", "torch", "jax", "jaxlib", "scikit-learn"
 
 
@@ -32,7 +32,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="turns at the shapes of table (a)")
     parser.add_argument("--grid-rounds", type=int, default=3, help="turns at the other shapes")
     parser.add_argument("--reuse", action="store_true", help="measure nothing, read steps.json")
-    parser.add_argument("--card", type=Path, default=CARD, help="JSON with a measured grid time")
+    parser.add_argument("--timing", type=Path, default=TIMING, help="JSON with a measured grid")
     settings = parser.parse_args()
     if min(settings.rounds, settings.grid_rounds) < 2:
         parser.error("quartiles need at least 2 rounds")
@@ -41,7 +41,7 @@ def main():
         entry = measure(settings.rounds, settings.grid_rounds)
         entries[entry["kernels"]] = entry
     for kernels in entries if settings.reuse else [entry["kernels"]]:
-        derive(entries[kernels], settings.card)
+        derive(entries[kernels], settings.timing)
         print(report.table(entries[kernels]), end="\n\n")
     from helpers.files import write_json
 
@@ -71,7 +71,9 @@ def measure(rounds, grid_rounds):
         wall, cpu, shapes = time.perf_counter(), time.process_time(), []
         for shape in dict.fromkeys(report.STEP_SHAPES + report.GRID_SHAPES):
             in_table = shape in report.STEP_SHAPES
-            names = MAKERS if in_table else report.GRID_CONTENDERS
+            in_grid = shape in report.GRID_SHAPES
+            names = report.CONTENDERS if in_table else {}
+            names = names | (report.GRID_CONTENDERS if in_grid else {})
             contenders = {name: MAKERS[name](shape, material) for name in names}
             seconds = take_turns(contenders, rounds if in_table else grid_rounds)
             shapes.append({"shape": list(shape), "microseconds": summaries(seconds)})
@@ -145,23 +147,23 @@ def cpu_model():
     return platform.processor() or platform.machine()
 
 
-def derive(entry, card):
+def derive(entry, timing):
     """Add to an entry what follows from its numbers, and the measured time of the grid."""
     entry["grid"] = {
         "projected": report.project_grid(entry),
-        "measured_minutes": measured_minutes(entry["kernels"], card),
+        "measured_minutes": measured_minutes(entry["kernels"], timing),
     }
     entry["targets"] = report.targets(entry)
 
 
-def measured_minutes(kernels, card):
+def measured_minutes(kernels, timing):
     """Read how long the full grid took, if it was run on two cores with these kernels."""
-    if not card.exists():
+    if not timing.exists():
         return None
-    found = json.loads(card.read_text("utf-8"))
-    machine = found.get("machine", {})
-    fits = (machine.get("kernels"), machine.get("cores")) == (kernels, report.NUM_CORES)
-    return found["grid_seconds"] / 60 if fits and "grid_seconds" in found else None
+    found = json.loads(timing.read_text("utf-8"))
+    machine = found["machine"]
+    fits = (machine["kernels"], machine["cores"]) == (kernels, report.NUM_CORES)
+    return found["seconds"]["grid"] / 60 if fits else None
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ compute the same thing, which the tests of the project prove for its own part.
 """
 
 import itertools
+from functools import partial
 from typing import NamedTuple
 from unittest import mock
 
@@ -19,9 +20,10 @@ import numpy as np
 import torch
 from sklearn.neural_network import MLPClassifier
 
-from helpers import network
+from helpers import network, sgd
 from helpers.data import Images
-from helpers.sgd import SGD, Recipe
+from helpers.grid.lanes import Lane
+from helpers.sgd import Recipe
 
 RATES = 0.01, 0.005, 0.05
 NUM_CLASSES = 10
@@ -53,34 +55,54 @@ def some_steps(shape):
     return 400 if shape.batch_size < 64 else 250
 
 
-def this_project(shape, material, num_members=1):
-    """The project's own trainer, whole epochs: order, minibatches, passes and update."""
+def lane_of(shape, material, num_members=1, depths=None):
+    """Make a lane: `num_members` networks of one shape, or three rates at each of some depths."""
+    count = num_members if depths is None else len(RATES)
     recipes = [
-        Recipe(layer_sizes(shape), 100, shape.batch_size, RATES[k % len(RATES)], seed=k)
-        for k in range(num_members)
+        Recipe(layer_sizes(each), 100, shape.batch_size, RATES[k % len(RATES)], seed=k)
+        for each in [shape._replace(num_hidden_layers=d) for d in depths or [shape[1]]]
+        for k in range(count)
     ]
-    trainer = SGD(recipes if num_members > 1 else recipes[0], material.training)
-    num_steps = -(-len(material.training.labels) // shape.batch_size)
+    return Lane(recipes, material.training)
+
+
+def this_project(shape, material, **members):
+    """The project's fast step: an epoch's minibatches drawn, the first ones run."""
+    lane, num_images = lane_of(shape, material, **members), len(material.training.labels)
+    draws = itertools.count()
 
     def run():
-        trainer.run_epoch()
-        return num_steps * num_members
+        epoch = next(draws)
+        rate, batches = lane.rate(epoch), lane.minibatches(num_images, epoch)
+        for batch in batches[: some_steps(shape)]:
+            lane.step(batch, rate)
+        return some_steps(shape) * len(lane.members)
 
     return run
 
 
-def blas_calls(shape, material, num_members=1):
+def paper(shape, material):
+    """The step that students read, `helpers.sgd.step`."""
+    weights = network.init_weights(layer_sizes(shape), 0, np.float32)
+    layers, (images, labels) = network.unpack(weights, layer_sizes(shape)), material.training
+    draws = itertools.count()
+
+    def run():
+        batches = sgd.minibatches(len(labels), shape.batch_size, next(draws))
+        for batch in batches[: some_steps(shape)]:
+            sgd.step(layers, images[batch], labels[batch], np.float32(0.01))
+        return some_steps(shape)
+
+    return run
+
+
+def blas_calls(shape, material, **members):
     """Nothing but the matrix products of one step, with the project's own arrays.
 
     One real step is watched: each np.matmul it makes is noted with its arguments, so the shapes,
-    layouts and buffers are those of the trainer, whatever they are.
+    layouts and buffers are those of the lane, whatever they are.
     """
-    seeds = [network.init_weights(layer_sizes(shape), k, np.float32) for k in range(num_members)]
-    weights = np.stack(seeds) if num_members > 1 else seeds[0]
-    joined = network.join_biases(weights, layer_sizes(shape))
-    passes = network.Passes(joined, layer_sizes(shape), shape.batch_size)
-    batch = material.training.first(shape.batch_size)
-    passes.images[:, :-1] = batch.images
+    lane = lane_of(shape, material, **members)
     matmul, calls = np.matmul, []
 
     def note(a, b, out):
@@ -88,15 +110,13 @@ def blas_calls(shape, material, num_members=1):
         return matmul(a, b, out=out)
 
     with mock.patch.object(np, "matmul", note):
-        passes.forward()
-        one_hot = network.one_hot(batch.labels, NUM_CLASSES, np.float32)
-        passes.backward(one_hot, np.asarray(0.01 / shape.batch_size, np.float32))
+        lane.step(np.arange(shape.batch_size), lane.rate(0))
 
     def run():
         for _ in range(some_steps(shape)):
             for a, b, out in calls:
                 matmul(a, b, out=out)
-        return some_steps(shape) * num_members
+        return some_steps(shape) * len(lane.members)
 
     return run
 
@@ -206,12 +226,10 @@ def jax_scan(shape, material):
     minibatches gathered inside the scan without bounds checks, the weights' buffers donated.
     """
     images, labels = material.jax_images, material.jax_labels
-    matrices, biases = network.unpack(
+    layers = network.unpack(
         network.init_weights(layer_sizes(shape), 0, np.float32), layer_sizes(shape)
     )
-    weights = [
-        (jnp.asarray(W), jnp.asarray(b[:, None])) for W, b in zip(matrices, biases, strict=True)
-    ]
+    weights = [(jnp.asarray(W), jnp.asarray(b[:, None])) for W, b in layers]
 
     def loss(weights, x, y):
         h = x.T
@@ -249,13 +267,14 @@ def jax_scan(shape, material):
 
 MAKERS = {
     "blas": blas_calls,
-    "blas_3": lambda *args: blas_calls(*args, num_members=3),
+    "blas_9": partial(blas_calls, num_members=9),
     "alone": this_project,
-    "stack_3": lambda *args: this_project(*args, num_members=3),
-    "stack_9": lambda *args: this_project(*args, num_members=9),
+    "lane_9": partial(this_project, num_members=9),
+    "grid_lane": partial(this_project, depths=(3, 4, 5)),
+    "paper": paper,
     "jax": jax_scan,
     "notebook": notebook_style,
     "torch": pytorch,
     "sklearn": scikit_learn,
 }
-"""By the names of `report.CONTENDERS`."""
+"""By the names of `report.CONTENDERS` and `report.GRID_CONTENDERS`."""

@@ -20,7 +20,8 @@ LOSSES = "rows_lost", "torn_files", "mixed_sets", "orphans", "temporary_files"
 COLUMNS = {
     "blas": "BLAS calls alone",
     "alone": "this project",
-    "stack_3": "stack of 3",
+    "lane_9": "lane of 9",
+    "paper": "part A's step",
     "jax": "JAX, compiled",
     "notebook": "notebook style",
     "sklearn": "scikit-learn",
@@ -70,6 +71,7 @@ def _speed(entry):
         medians = [f"{shape['microseconds'][name]['median']:.0f}" for name in COLUMNS]
         lines.append(f"| {', '.join(map(str, shape['shape']))} | {' | '.join(medians)} |")
     grid = entry["grid"]["projected"]
+    grid = grid | {"lane_9": grid["grid_lane"]}
     minutes = [f"{grid[name]['81_trainings']:.1f}" if name in grid else "" for name in COLUMNS]
     lines.append(f"| grid, minutes on two cores, projected | {' | '.join(minutes)} |")
     if measured := entry["grid"]["measured_minutes"]:
