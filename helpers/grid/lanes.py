@@ -151,16 +151,14 @@ class Lane:
     def _check(self, recipes):
         deepest = self.members[0]
         for recipe in recipes:
-            *below, num_classes = recipe.layer_sizes
+            sizes = recipe.layer_sizes
+            may_end_early = recipe.schedule == "constant" and not recipe.average_epochs
             fits = (
-                recipe.layer_sizes == (*deepest.layer_sizes[: len(below)], num_classes)
-                and recipe.layer_sizes[-2:] == deepest.layer_sizes[-2:]
+                sizes == (*deepest.layer_sizes[: len(sizes) - 1], sizes[-1])
+                and sizes[-2:] == deepest.layer_sizes[-2:]
                 and recipe.batch_size == deepest.batch_size
                 and recipe.average_epochs in (0, self.average_epochs)
-                and (
-                    recipe.num_epochs == self.num_epochs
-                    or (recipe.schedule == "constant" and not recipe.average_epochs)
-                )
+                and (may_end_early or recipe.num_epochs == self.num_epochs)
             )
             if not fits:
                 raise ValueError(f"{recipe} cannot share a lane with {deepest}")

@@ -173,12 +173,8 @@ def train_unit(unit, folder):
             os.replace(path.with_suffix(".part"), path)
 
     lanes.train(unit.recipes, training, on_epoch=on_epoch)
-    columns = zip(*(found[recipe] for recipe in unit.recipes), strict=True)
-    arrays = [
-        np.hstack(column).astype(kind)
-        for column, kind in zip(columns, RESULT.values(), strict=True)
-    ]
-    return unit.fingerprint, dict(zip(RESULT, arrays, strict=True))
+    columns = map(np.hstack, zip(*(found[recipe] for recipe in unit.recipes), strict=True))
+    return unit.fingerprint, dict(zip(RESULT, columns, strict=True))
 
 
 def measure(recipe, weights, validation):
@@ -255,17 +251,15 @@ class _Meter:
         return time.monotonic() - self._start
 
     def report(self):
-        states = {unit: self._state(unit) for unit in self._units}
-        cost = sum(unit.cost for unit in states)
-        done = sum(unit.cost * epoch / unit.num_epochs for unit, (epoch, _) in states.items())
-        lengths = [(recipe.num_epochs, states[u][0]) for u in states for recipe in u.recipes]
-        passed, left = done - self._saved, cost - done
-        rate = passed / self.elapsed() if passed else 0.0
-        remaining = left / rate if rate else math.nan if left else 0.0
-        best = max((best for _, best in states.values()), default=0.0)
-        ended = sum(length <= epoch for length, epoch in lengths)
-        progress = ended, len(lengths), best, self.elapsed(), remaining, self._unfit
-        self._on_progress(Progress(*progress))
+        states = [(unit, *self._state(unit)) for unit in self._units]
+        passed = sum(u.cost * epoch / u.num_epochs for u, epoch, _ in states) - self._saved
+        left = sum(unit.cost for unit in self._units) - self._saved - passed
+        rate = passed / self.elapsed()
+        runs = [r.num_epochs <= epoch for unit, epoch, _ in states for r in unit.recipes]
+        best = max((best for *_, best in states), default=0.0)
+        left = left / rate if rate else math.nan if left else 0.0
+        progress = Progress(sum(runs), len(runs), best, self.elapsed(), left, self._unfit)
+        self._on_progress(progress)
 
     def _state(self, unit):
         """Look up the epoch and the best accuracy that a unit has reached."""

@@ -6,13 +6,11 @@ A unit has to be large, since a lane of nine is faster than nine alone, and smal
 of a search workers wait for the last one. Left out: where and when units are trained.
 """
 
-import ast
 import hashlib
 import itertools
 import json
 import math
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 
 import numpy as np
 
@@ -22,9 +20,11 @@ from helpers.sgd import Recipe
 
 LARGEST = 9
 """Networks in a lane; more gain nothing."""
-STEP_COST = 60_000
+STEP_COST = 300_000
 """What a network's step costs beside its products, in units of weights times batch size."""
-MATHEMATICS = "network.py", "sgd.py", "grid/lanes.py"
+SOURCES = "network.py", "sgd.py", "grid/lanes.py"
+CODE = [(files.PROJECT / "helpers" / name).read_text("utf-8") for name in SOURCES]
+"""What computes a result, as it was imported."""
 RESULT = {
     "cross_entropy": "float64",
     "accuracy": "float64",
@@ -61,7 +61,7 @@ class Unit:
             "result": RESULT,
             "data": [data.SHA256, data.SPLIT_SEED, data.NUM_VALIDATION],
             "numpy": [np.__version__, executors.blas_kernels()],
-            "mathematics": mathematics(),
+            "code": CODE,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -132,23 +132,6 @@ def make_units(recipes, largest=LARGEST):
     units = []
     for members in lane_of.values():
         members.sort(key=lambda member: member.shuffle_seed)
-        count = math.ceil(len(members) / largest)
-        for part in range(count):
-            share = members[part * len(members) // count : (part + 1) * len(members) // count]
-            units.append(Unit(tuple(recipe for member in share for recipe in runs[member])))
+        for share in np.array_split(np.arange(len(members)), math.ceil(len(members) / largest)):
+            units.append(Unit(tuple(recipe for k in share for recipe in runs[members[k]])))
     return sorted(units, key=lambda unit: unit.cost, reverse=True)
-
-
-@cache
-def mathematics():
-    """Hash the code that decides what is computed, without comments and docstrings."""
-    sources = ((files.PROJECT / "helpers" / name).read_text("utf-8") for name in MATHEMATICS)
-    trees = [ast.parse(source) for source in sources]
-    for node in itertools.chain.from_iterable(map(ast.walk, trees)):
-        if isinstance(getattr(node, "body", None), list):
-            node.body = [line for line in node.body if not _is_text(line)]
-    return hashlib.sha256("".join(map(ast.dump, trees)).encode()).hexdigest()
-
-
-def _is_text(line):
-    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)

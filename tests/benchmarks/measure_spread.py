@@ -1,4 +1,4 @@
-"""How far the recorded figures move between machines, and between seeds.
+"""How far the recorded values move between machines, and between seeds.
 
 python tests/benchmarks/measure_spread.py       about four minutes; writes spread.json beside it
 
@@ -6,7 +6,7 @@ Part A's training, a grid like part C's default and a short run in double precis
 again and again, each time in a new process that believes itself on another machine: other
 OpenBLAS kernels (OPENBLAS_CORETYPE), other thread counts, NumPy's SIMD code switched off
 (NPY_DISABLE_CPU_FEATURES). A kernel that this processor cannot run is left out and named.
-The tolerance of a recorded figure should be at least twice the spread over machines; the spread
+The tolerance of a recorded value should be at least twice the spread over machines; the spread
 over seeds is written beside it for comparison. Not a test: it takes too long.
 """
 
@@ -23,9 +23,9 @@ import scipy.linalg  # noqa: F401  (loads SciPy's OpenBLAS, for threadpool_info 
 from numpy._core import _multiarray_umath as simd
 from threadpoolctl import threadpool_info
 
-from helpers import data, files, sgd
-from helpers.grid import search as grid_search
-from helpers.notebook.parameters import PartC
+from helpers import data, files, network, sgd
+from helpers.grid import lanes
+from helpers.grid.units import list_runs, make_units
 from helpers.sgd import Recipe
 
 RESULT = Path(__file__).with_name("spread.json")
@@ -48,7 +48,7 @@ def part_a(seed):
     recipe = Recipe(LAYER_SIZES, **PART_A, seed=seed, shuffle_seed=seed)
     trained = sgd.train(recipe, training, validation)
     curves = trained.history
-    test = sgd.evaluate(trained.weights, LAYER_SIZES, data.load_test())
+    test = sgd.evaluate(trained.layers, data.load_test())
     return {
         "start loss": curves.validation_cross_entropy[0],
         "training cross-entropy": curves.training_cross_entropy[-1],
@@ -62,18 +62,15 @@ def part_a(seed):
 
 def part_c(seed):
     """Train a small grid; give the validation accuracy of every row, and of the best."""
-    defaults = {"num_seeds": 1, "repeat_top": 1, "repeat_seeds": 1, "beyond_grid": False}
-    places = {"executor": "processes", "num_workers": 1, "scheduler": "", "output_dir": "unused"}
-    settings = PartC(**PART_C, **defaults, **places, alpha=0.0, seed=seed, resume=False)
-    figures = {}
-    for unit in grid_search.make_units(settings):
-        accuracy = grid_search.train_unit(unit).accuracy
-        width = unit.recipes[0].layer_sizes[1]
-        for c, epochs in enumerate(unit.checkpoints):
-            for k, recipe in enumerate(unit.recipes):
-                name = f"{width} units, {epochs} epochs, rate {recipe.learning_rate}"
-                figures[name] = accuracy[c, k]
-    return {"best accuracy": max(figures.values()), **figures}
+    training, validation = data.load_training_once()
+    values = {}
+    for unit in make_units(list_runs(**PART_C, alpha=0.0, seed=seed, num_seeds=1)):
+        for recipe, weights in lanes.train(unit.recipes, training).items():
+            layers = network.unpack(weights, recipe.layer_sizes)
+            width = recipe.layer_sizes[1]
+            name = f"{width} units, {recipe.num_epochs} epochs, rate {recipe.learning_rate}"
+            values[name] = sgd.evaluate(layers, validation)[1]
+    return {"best accuracy": max(values.values()), **values}
 
 
 def short_run(seed):
