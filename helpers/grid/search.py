@@ -112,11 +112,7 @@ def search(units, folder, open_executor, resume=False, on_progress=None):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for unit in units:
-        progress_file(folder, unit).unlink(missing_ok=True)
-    loaded = {unit: load(folder, unit) for unit in units} if resume else {}
-    finished = {unit: (found, 0.0) for unit, found in loaded.items() if found}
-    unfit = sum(unit_file(folder, unit).exists() for unit in loaded.keys() - finished.keys())
+    finished, unfit = _load_all(folder, units) if resume else ({}, 0)
     meter = _Meter(units, folder, finished, unfit, on_progress or (lambda progress: None))
     for attempt in range(1, ATTEMPTS + 1):
         todo = [unit for unit in units if unit not in finished]
@@ -135,6 +131,14 @@ def search(units, folder, open_executor, resume=False, on_progress=None):
             line = f"stopped; {len(finished)} of {len(units)} units are saved, resume goes on there"
             stop._render_traceback_ = lambda line=line: [line]
             raise
+
+
+def _load_all(folder, units):
+    """Give {unit: (what it found, 0.0)} of those on disk, and the number of unfit files."""
+    loaded = {unit: load(folder, unit) for unit in units}
+    finished = {unit: (found, 0.0) for unit, found in loaded.items() if found}
+    missing = [unit for unit in units if unit not in finished]
+    return finished, sum(unit_file(folder, unit).exists() for unit in missing)
 
 
 def _as_finished(executor, units, width, folder, report):
@@ -245,6 +249,8 @@ class _Meter:
         self._units, self._folder, self._finished = units, folder, finished
         self._unfit, self._on_progress = unfit, on_progress
         self._start, self._saved = time.monotonic(), sum(unit.cost for unit in finished)
+        for unit in units:
+            progress_file(folder, unit).unlink(missing_ok=True)
         self.report()
 
     def elapsed(self):
