@@ -65,7 +65,7 @@ def test_a_stopped_search_goes_on_and_trains_only_what_is_missing(expected, tmp_
         search.search(units(), tmp_path, in_this_process, on_progress=stop)
     assert stopped.value.args == (signal.SIGTERM,)
     assert stopped.value._render_traceback_() == [
-        "stopped; 3 of 4 units are saved, resume goes on there"
+        "stopped, 3 of 4 units saved; resume = True goes on from there"
     ]
     seen = []
     found = search.search(units(), tmp_path, in_this_process, True, seen.append)
