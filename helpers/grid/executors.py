@@ -57,10 +57,9 @@ def processes(num_workers=0):
     try:
         yield executor, width
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - before:
             process.terminate()
-            process.join()
+        executor.shutdown(cancel_futures=True)
 
 
 @contextmanager

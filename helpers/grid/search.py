@@ -128,7 +128,8 @@ def search(units, folder, open_executor, resume=False, on_progress=None):
             if attempt == ATTEMPTS:
                 raise
         except KeyboardInterrupt as stop:
-            line = f"stopped, {len(finished)} of {len(units)} units saved; resume = True goes on from there"
+            saved = f"{len(finished)} of {len(units)} units saved"
+            line = f"stopped, {saved}; resume = True goes on from there"
             stop._render_traceback_ = lambda line=line: [line]
             raise
 
