@@ -1,20 +1,15 @@
-"""Start the command line so that Ctrl-C never ends in a traceback."""
+"""Start the command line so that no signal, and no closed stream, ends in a traceback."""
 
+import os
 import signal
 import sys
 
+for _name in ("stdin", "stdout", "stderr"):  # closed by the shell, as in >&-
+    if getattr(sys, _name) is None:
+        setattr(sys, _name, open(os.devnull, "w"))  # noqa: SIM115
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # while the imports take seconds, simply end
 
-from helpers.batch.command_line import interrupt, main  # noqa: E402
+from helpers.batch.command_line import handle_signals, main  # noqa: E402
 
-
-def _report(unraisable):
-    """Report an exception that Python drops, unless it is Ctrl-C, which is raised again."""
-    if unraisable.exc_type is not KeyboardInterrupt:
-        sys.__unraisablehook__(unraisable)
-
-
-sys.unraisablehook = _report
-for _each in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(_each, interrupt)
+handle_signals()
 sys.exit(main())

@@ -1,7 +1,7 @@
 """The command line: run parts through papermill, in order, with checked parameters.
 
 Everything is checked before anything runs. Exit status: 0 if every part succeeded, 1 if one
-failed, 2 if the request was refused, 130 or 143 if it was interrupted.
+failed, 2 if the request was refused, 128 + the signal's number if it was interrupted.
 Left out: how a notebook runs (`helpers.batch.execution`) and how results are published
 (`helpers.batch.output`).
 """
@@ -10,10 +10,12 @@ import argparse
 import ast
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import get_origin
 
@@ -21,303 +23,167 @@ import nbformat
 from tqdm import tqdm
 
 from helpers import data, files, models
-from helpers.batch import output as batch
+from helpers.batch import output
 from helpers.batch.execution import PartError, execute, strip
 from helpers.notebook import parameters as known
 from helpers.notebook.parameters import FULL, PARTS, ParameterError
-from helpers.report.results import build_report
+from helpers.notebook.records import read_records
+from helpers.report.results import HEADLINES, build_report
 
+PROGRAM = "python -m helpers"
+EXAMPLES = f"""
+examples:
+  {PROGRAM}                       all four parts at full size, into outputs/
+  {PROGRAM} --quick               small defaults, into outputs/quick/
+  {PROGRAM} a -p learning_rate 0.05 -p num_epochs 20
+                                          changed parameters, into outputs/changed/
+  {PROGRAM} c --resume            go on with an interrupted grid
+  {PROGRAM} d --output DIR        part d of another run
+"""
+QUICK_SECONDS = {"a": 15, "b": 30, "c": 20, "d": 10}
+FULL_SECONDS = QUICK_SECONDS | {"c": 1100}
+"""What each part takes on two cores."""
+CHANGES_NOTHING = {"resume", "executor", "scheduler", "num_workers"}
+"""Parameters that decide how part C works, not what it finds."""
 LINE_EVERY = 15
 """Seconds between two progress lines where there is no terminal."""
-
-
-class RefusedError(ValueError):
-    """The request cannot be carried out; nothing has been run."""
-
+REFUSALS = ParameterError, data.DataError, models.ModelError, output.OutputError
+"""What is found before anything runs."""
 
 _received = []
-REFUSALS = RefusedError, ParameterError, data.DataError, models.ModelError, batch.OutputError
-"""What is found before anything runs."""
+"""Signals that came; Python drops an exception raised while it finalises an object."""
 
 
 def main(arguments=None):
-    """Run the command line.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        Those of the process if not given.
-
-    Returns
-    -------
-    int
-        The exit status.
-    """
+    """Run the command line with the arguments given, or the process's; give the exit status."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        options = parse(arguments)
-        folder = files.PROJECT / options.output
-        plan = make_plan(options, folder)
-        with batch.output_lock(folder):
-            run(plan, folder)
+        options = parse(words)
+        plan = make_plan(options)
+        with output.output_lock(options.output):
+            _announce(options, plan)
+            run(plan, options.output, shlex.join([*PROGRAM.split(), *words]))
+        return 0
     except REFUSALS as error:
-        print(f"python -m helpers: {error}", file=sys.stderr)
-        return 2
+        return _end(2, error)
     except (PartError, OSError) as error:
-        print(f"python -m helpers: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt as interruption:
-        hint = "interrupted; finished parts are kept, --resume goes on with a grid"
-        print(f"python -m helpers: {hint}", file=sys.stderr)
-        return 128 + (interruption.args or (signal.SIGINT,))[0]
-    return 0
+        return _end(1, error)
+    except KeyboardInterrupt:
+        return _end(128 + (_received or [signal.SIGINT])[0], "interrupted; " + _kept(words))
 
 
-def interrupt(signum, frame):
-    """Handle a signal as Ctrl-C is handled: clean up, then end.
+def handle_signals():
+    """Let Ctrl-C, a kill and a closed terminal end a run in order; what is ignored stays so."""
+    for name in {"SIGINT", "SIGTERM", "SIGHUP"} & set(dir(signal)):
+        number = getattr(signal, name)
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    sys.unraisablehook = _report_unraisable
 
-    Parameters
-    ----------
-    signum : int
-        Decides the exit status, 128 + signum.
-    frame : object
 
-    Raises
-    ------
-    KeyboardInterrupt
-    """
+def _interrupt(signum, frame):
     _received.append(signum)
-    raise KeyboardInterrupt(signum)
+    raise KeyboardInterrupt
+
+
+def _report_unraisable(unraisable):
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
 
 
 def _end_if_interrupted():
-    """Raise again what Python drops if a signal comes while it finalises an object."""
+    """Raise again what Python dropped."""
     if _received:
-        raise KeyboardInterrupt(_received[0])
+        raise KeyboardInterrupt
 
 
-def parse(arguments=None):
-    """Read the command line.
+def _end(status, what):
+    print(f"{PROGRAM}: {what}", file=sys.stderr)
+    return status
 
-    Parameters
-    ----------
-    arguments : list of str, optional
 
-    Returns
-    -------
-    argparse.Namespace
-        ``parts``, ``parameters`` (dict of values still to be checked), ``quick``, ``output``.
-    """
+def _kept(words):
+    """Say what an interrupted run leaves."""
+    units = len(list(files.grid_folder(parse(words).output).glob("[!.]*")))
+    grid = f", and {units} units of the grid, with which --resume goes on" if units else ""
+    return f"finished parts are kept{grid}"
+
+
+def parse(words):
+    """Read the command line: ``parts``, ``parameters`` still to be checked, ``quick``, ``output``."""
     parser = argparse.ArgumentParser(
-        prog="python -m helpers",
+        prog=PROGRAM,
         description="Run the parts of the deliverable, in order, and write the report.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("parts", nargs="*", metavar="PART", help="a, b, c, d; all if none is named")
-    parser.add_argument("--quick", action="store_true", help="the notebooks' own small defaults")
-    parser.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="inject a parameter; a list is written 3,4,5",
-    )
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted grid")
-    parser.add_argument("--executor", choices=("processes", "dask"), help="where part c trains")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, e.g. tcp://host:8786")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="elsewhere than outputs/")
-    if {"-h", "--help"} & set(sys.argv[1:] if arguments is None else arguments):
-        parser.epilog = parameter_help()
-    options = parser.parse_args(arguments)
+    add = parser.add_argument
+    add("parts", nargs="*", metavar="PART", help="a, b, c, d; all if none is named")
+    add("--quick", action="store_true", help="the notebooks' own small defaults")
+    typed = {"nargs": 2, "action": "append", "default": [], "metavar": ("NAME", "VALUE")}
+    add("-p", dest="parameters", help="set a parameter; a list is written 3,4,5", **typed)
+    add("--resume", action="store_true", help="go on with an interrupted grid")
+    add("--executor", choices=("processes", "dask"), help="where part c trains")
+    add("--scheduler", metavar="ADDRESS", help="of Dask, e.g. tcp://host:8786")
+    add("--output", type=Path, metavar="DIR", help="elsewhere than outputs/")
+    if {"-h", "--help"} & set(words):
+        parser.epilog = EXAMPLES + parameter_help()
+    options = parser.parse_args(words)
     if options.output == Path():
         parser.error("argument --output: expected a folder, got an empty text")
     options.parameters = {name: _value(text) for name, text in options.parameters}
-    shortcuts = {"resume": options.resume, "executor": options.executor}
-    shortcuts["scheduler"] = options.scheduler
+    shortcuts = {name: getattr(options, name) for name in ("resume", "executor", "scheduler")}
     options.parameters |= {name: value for name, value in shortcuts.items() if value}
-    default = files.OUTPUTS / "quick" if options.quick else files.OUTPUTS
-    options.output = (options.output or default).absolute()
+    options.output = Path(os.path.realpath(options.output or _default_folder(options)))
     return options
 
 
-def make_plan(options, folder):
-    """Decide which parts run with which parameters, and refuse what cannot work.
+def _default_folder(options):
+    """Keep the recorded results from runs that are not what they record."""
+    if options.quick:
+        return files.OUTPUTS / "quick"
+    is_changed = options.parameters.keys() - CHANGES_NOTHING
+    return files.OUTPUTS / "changed" if is_changed else files.OUTPUTS
 
-    Parameters
-    ----------
-    options : argparse.Namespace
-        See `parse`.
-    folder : Path
-        For the results.
 
-    Returns
-    -------
-    dict of str to dict
-        For each part, in order, the parameters to inject.
-
-    Raises
-    ------
-    RefusedError, ParameterError, DataError, ModelError
-    """
+def make_plan(options):
+    """Decide which parts run with which parameters, a dict of dicts; refuse what cannot work."""
     unknown = [part for part in options.parts if part.lower() not in PARTS]
     if unknown:
-        raise RefusedError(f"unknown part {unknown[0]!r}: expected some of {', '.join(PARTS)}")
+        raise ParameterError(f"unknown part {unknown[0]!r}: expected some of {', '.join(PARTS)}")
     chosen = {part.lower() for part in options.parts} or set(PARTS)
     parts = [part for part in PARTS if part in chosen]
     _refuse_unknown(options.parameters, parts)
-    plan = {part: _parameters(part, options, folder) for part in parts}
+    plan = {part: _parameters(part, parts, options) for part in parts}
+    output.check_limits()
     data.verify()
     if "d" in plan and "c" not in plan:
         models.load_model(files.PROJECT / plan["d"]["model_dir"])
     return plan
 
 
-def run(plan, folder):
-    """Run the parts and then write the report.
-
-    Parameters
-    ----------
-    plan : dict
-        See `make_plan`.
-    folder : Path
-        Locked by the caller.
-
-    Raises
-    ------
-    PartError
-        Names part, cell and error; the parts before it have been published.
-    """
-    for part, parameters in plan.items():
-        _end_if_interrupted()
-        run_part(part, parameters, folder)
-        if part == "c":
-            shutil.rmtree(files.grid_folder(folder), ignore_errors=True)
-    with batch.staging(folder) as stage:
-        build_report(folder, stage)
-    print(f"report: {os.path.relpath(folder / 'report.html')}")
-
-
-def run_part(part, parameters, folder):
-    """Run one part and publish its files together.
-
-    Parameters
-    ----------
-    part : str
-    parameters : dict
-        To inject.
-    folder : Path
-
-    Raises
-    ------
-    PartError
-    """
-    path = files.NOTEBOOKS / f"part_{part}.ipynb"
-    failed = folder / f"{path.stem}.failed.ipynb"
-    cells = nbformat.read(path, as_version=4).cells
-    with ProgressLine(part, len(cells)) as line, batch.staging(folder) as stage:
-        os.environ[files.STAGING_VARIABLE] = str(stage)
-        partial = stage / f".{path.name}"
-        try:
-            notebook = execute(path, partial, parameters, files.NOTEBOOKS, line.show)
-            partial.unlink()
-            files.write_text(stage / path.name, nbformat.writes(notebook) + "\n")
-        except PartError as error:
-            raise PartError(f"{error}{_keep_failed(partial, failed)}") from None
-        finally:
-            del os.environ[files.STAGING_VARIABLE]
-    failed.unlink(missing_ok=True)
-
-
-class ProgressLine:
-    """One live line a part in a terminal; plain lines, now and then, elsewhere."""
-
-    def __init__(self, part, num_cells):
-        self._name, self._start, self._shown = f"part {part}", time.monotonic(), time.monotonic()
-        form = "{desc}: {bar:12} {elapsed}{postfix}"
-        self._live = sys.stdout.isatty()
-        self._bar = tqdm(
-            desc=self._name,
-            total=num_cells,
-            bar_format=form,
-            file=sys.stdout,
-            disable=not self._live,
-            leave=False,
-        )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        self._bar.close()
-        state = "stopped after" if kind else "done in"
-        print(f"{self._name}: {state} {time.monotonic() - self._start:.0f} s", flush=True)
-
-    def show(self, cell_index, line):
-        """Show the newest line of a notebook.
-
-        Parameters
-        ----------
-        cell_index : int
-        line : str
-        """
-        _end_if_interrupted()
-        now = time.monotonic()
-        if self._live:
-            self._bar.n = cell_index
-            self._bar.set_postfix_str(line[: max(10, self._bar.ncols or 80) - 30])
-        elif now - self._shown >= LINE_EVERY:
-            print(f"{self._name}: {line}", flush=True)
-            self._shown = now
-
-
-def parameter_help():
-    """List every parameter of every part with its default, meaning and range.
-
-    Returns
-    -------
-    str
-    """
-    lines = []
-    for part, kind in PARTS.items():
-        lines.append(f"\npart {part}: {kind.__doc__}")
-        for name, field in kind.model_fields.items():
-            lines.append(f"  {name} = {known.defaults(part)[name]!r}")
-            lines.append(f"      {field.description}: {known.allowed(part, name)}")
-    return "\n".join(lines)
-
-
-def _parameters(part, options, folder):
-    """Collect what to inject into one part, checked against its settings."""
-    names = PARTS[part].model_fields
-    injected = {} if options.quick else dict(FULL[part])
-    places = {"output_dir": batch.as_parameter(folder), "model_dir": batch.as_parameter(folder)}
-    injected |= {name: value for name, value in places.items() if name in names}
-    for name, value in options.parameters.items():
-        if name in names:
-            alone = get_origin(names[name].annotation) is tuple and not isinstance(value, list)
-            injected[name] = [value] if alone else value
-    checked = PARTS[part](**known.defaults(part) | injected)
-    return {name: _plain(getattr(checked, name)) for name in injected}
-
-
-def _keep_failed(partial, failed):
-    """Save how far a failed notebook came, with its traceback; say where."""
-    try:
-        notebook = strip(nbformat.read(partial, as_version=4))
-        files.write_text(failed, nbformat.writes(notebook) + "\n")
-    except (OSError, ValueError):
-        return ""
-    return f"; see {os.path.relpath(failed)}"
-
-
 def _refuse_unknown(parameters, parts):
     accepted = {name for part in parts for name in PARTS[part].model_fields} - {"output_dir"}
     for name in parameters:
         if name == "output_dir":
-            raise RefusedError("parameter 'output_dir': set it with --output DIR")
+            raise ParameterError("parameter 'output_dir': set it with --output DIR")
         if name not in accepted:
             raise known.unknown(name, accepted)
+
+
+def _parameters(part, parts, options):
+    """Collect what to inject into one part, checked."""
+    fields = PARTS[part].model_fields
+    injected = {} if options.quick else dict(FULL[part])
+    injected["output_dir"] = output.as_parameter(options.output)
+    is_elsewhere = options.output == files.OUTPUTS / "changed" and "c" not in parts
+    model_dir = files.OUTPUTS if is_elsewhere else options.output
+    injected["model_dir"] = output.as_parameter(model_dir)
+    for name, value in options.parameters.items():
+        is_list = name in fields and get_origin(fields[name].annotation) is tuple
+        injected[name] = [value] if is_list and not isinstance(value, (list, tuple)) else value
+    injected = {name: value for name, value in injected.items() if name in fields}
+    checked = PARTS[part](**known.defaults(part) | injected)
+    return checked.model_dump(mode="json", include=set(injected))
 
 
 def _value(text):
@@ -330,5 +196,109 @@ def _value(text):
     return text
 
 
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value
+def parameter_help():
+    """List what the command uses for every parameter, full and quick, its meaning and range."""
+    lines = []
+    for part, kind in PARTS.items():
+        quick, full = known.defaults(part), known.full(part)
+        lines.append(f"\npart {part}, {_about(FULL_SECONDS[part])}: {kind.__doc__}")
+        for name in [name for name in kind.model_fields if name != "output_dir"]:
+            value = "the output folder" if name == "model_dir" else repr(full[name])
+            small = f"   (quick: {quick[name]!r})" if full[name] != quick[name] else ""
+            lines.append(f"  {name} = {value}{small}")
+            lines.append(
+                f"      {kind.model_fields[name].description}: {known.allowed(part, name)}"
+            )
+    return "\n".join(lines)
+
+
+def _about(seconds):
+    return f"about {seconds} s" if seconds < 100 else f"about {seconds / 60:.0f} min"
+
+
+def _announce(options, plan):
+    """Say where the results go and how long that takes."""
+    seconds = sum((QUICK_SECONDS if options.quick else FULL_SECONDS)[part] for part in plan)
+    changed = options.parameters.keys() - CHANGES_NOTHING
+    how_long = f"{_about(seconds)} on two cores{' without your changes' if changed else ''}"
+    print(f"part {', '.join(plan)} into {os.path.relpath(options.output)}: {how_long}", flush=True)
+
+
+def run(plan, folder, command):
+    """Run the parts of a plan, then write the report; raises PartError."""
+    for part, parameters in plan.items():
+        _end_if_interrupted()
+        _run_part(part, parameters, folder, command)
+        if part == "c":
+            shutil.rmtree(files.grid_folder(folder), ignore_errors=True)
+    with output.staging(folder) as stage:
+        build_report(folder, stage)
+    print(f"report: {os.path.relpath(folder / 'report.html')}")
+
+
+def _run_part(part, parameters, folder, command):
+    """Run one part and publish its files together."""
+    path = files.NOTEBOOKS / f"part_{part}.ipynb"
+    failed = folder / f"{path.stem}.failed.ipynb"
+    with ProgressLine(part) as line, output.staging(folder) as stage:
+        partial = stage / f".{path.name}"
+        try:
+            notebook = execute(path, partial, parameters, line.show, command)
+        except PartError as error:
+            raise PartError(f"{error}{_keep_failed(partial, failed)}") from None
+        files.write_text(stage / path.name, nbformat.writes(notebook) + "\n")
+        line.result = _headlines(part, notebook)
+    failed.unlink(missing_ok=True)
+
+
+def _keep_failed(partial, failed):
+    """Save how far a failed notebook came, with its traceback; say where."""
+    try:
+        notebook = strip(nbformat.read(partial, as_version=4))
+        files.write_text(failed, nbformat.writes(notebook) + "\n")
+    except (OSError, ValueError):
+        return ""
+    return f"; see {os.path.relpath(failed)}"
+
+
+def _headlines(part, notebook):
+    """Say what a part found: the recorded values that head the report."""
+    patterns = [pattern for of, pattern in HEADLINES if of == part]
+    found = [
+        str(each).split("   ")[0]
+        for name, each in read_records(notebook).items()
+        if any(fnmatchcase(name, pattern) for pattern in patterns)
+    ]
+    return "".join(f"\n    {line}" for line in found)
+
+
+class ProgressLine:
+    """One live line per part in a terminal; plain lines, now and then, elsewhere."""
+
+    def __init__(self, part):
+        self.result = ""
+        self._name, self._start = f"part {part}", time.monotonic()
+        self._shown, is_live = self._start, sys.stdout.isatty()
+        form = "{desc} {elapsed} {postfix}"
+        options = {"bar_format": form, "file": sys.stdout, "disable": not is_live, "leave": False}
+        self._bar = tqdm(desc=self._name, **options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self._bar.close()
+        state = "stopped after" if kind else "done in"
+        seconds = time.monotonic() - self._start
+        print(f"{self._name}: {state} {seconds:.0f} s{self.result}", flush=True)
+
+    def show(self, line):
+        """Show the newest line of a notebook; what does not fit loses its beginning."""
+        _end_if_interrupted()
+        line, now = " ".join(line.split()), time.monotonic()
+        if not self._bar.disable:
+            room = shutil.get_terminal_size().columns - len(f"{self._name} 00:00:00 ")
+            self._bar.set_postfix_str(line[-room:])
+        elif now - self._shown >= LINE_EVERY:
+            print(f"{self._name}: {line}", flush=True)
+            self._shown = now

@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from helpers.files import PROJECT, grid_folder, write_json
 LOCK, OWNER = ".lock", ".running.json"
 COMMITTED = ".committed.json"
 STAGING = ".staging."
+NEEDED_FILES = 128
+"""Open files that must be allowed; a kernel alone opens about 60."""
 NEEDED = 50_000_000
 """Bytes that must be free before a run begins: more than a full run writes."""
 
@@ -31,19 +33,10 @@ class OutputError(RuntimeError):
 
 @contextmanager
 def output_lock(folder):
-    """Hold an output folder for this process, and first complete what a dead run left.
+    """Hold an output folder, made if needed, and first complete what a dead run left in it.
 
-    The operating system releases the lock when its process ends, however it ends.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if needed.
-
-    Raises
-    ------
-    OutputError
-        If it is no folder, cannot be written, or another run holds it (which is named).
+    The operating system releases the lock when its process ends, however it ends. Raises OutputError
+    if the folder cannot be written, or another run, which is named, holds it.
     """
     try:
         _check_space(folder)
@@ -68,62 +61,58 @@ def output_lock(folder):
 
 @contextmanager
 def staging(folder):
-    """Collect files that replace those in `folder` together when the block succeeds.
+    """Yield an empty folder whose files replace those in `folder` together if the block succeeds.
 
-    Parameters
-    ----------
-    folder : Path
-
-    Yields
-    ------
-    Path
-        An empty folder inside `folder`; removed if the block raises. Its name is new each time,
-        so that a dead run's kernel, in the second that it outlives it, writes nowhere else.
+    What begins with a dot stays behind. The name is new each time, so that a dead run's kernel, in
+    the second that it outlives it, writes nowhere else.
     """
     stage = folder / f"{STAGING}{secrets.token_hex(4)}"
     stage.mkdir()
     try:
         yield stage
-        names = sorted(path.name for path in stage.iterdir())
-        write_json(stage / COMMITTED, names)
+        write_json(stage / COMMITTED, sorted(path.name for path in stage.glob("[!.]*")))
     finally:
         recover(folder)
 
 
 def recover(folder):
-    """Complete a replacement that had been committed; drop one that had not.
-
-    Parameters
-    ----------
-    folder : Path
-    """
+    """Complete a replacement that had been committed; drop one that had not, and links."""
     for stage in folder.glob(f"{STAGING}*"):
-        if (stage / COMMITTED).exists():
-            for name in json.loads((stage / COMMITTED).read_text("utf-8")):
-                if (stage / name).exists():
-                    os.replace(stage / name, folder / name)
+        if stage.is_symlink() or not stage.is_dir():
+            stage.unlink()
+            continue
+        for name in _committed(stage):
+            os.replace(stage / name, folder / name)
         (stage / COMMITTED).unlink(missing_ok=True)
         shutil.rmtree(stage, ignore_errors=True)
     for leftover in [*folder.glob(".*.part"), *grid_folder(folder).glob(".*.part")]:
         leftover.unlink(missing_ok=True)
 
 
+def _committed(stage):
+    """List what is still to be moved: files, under plain names; nothing if that is unreadable."""
+    try:
+        names = json.loads((stage / COMMITTED).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    there = {path.name for path in stage.glob("[!.]*") if path.is_file() and not path.is_symlink()}
+    return sorted(there.intersection(map(str, names))) if isinstance(names, list) else []
+
+
 def as_parameter(folder):
-    """Write an output folder as a notebook parameter.
+    """Write an output folder as a parameter: relative in the project, so as to name no machine."""
+    inside = folder.is_relative_to(PROJECT)
+    return (folder.relative_to(PROJECT) if inside else folder).as_posix()
 
-    Parameters
-    ----------
-    folder : Path
 
-    Returns
-    -------
-    str
-        Relative if it lies inside the project, so that no recorded notebook names a machine's
-        folders.
-    """
-    resolved = Path(folder).resolve()
-    inside = resolved.is_relative_to(PROJECT)
-    return (resolved.relative_to(PROJECT) if inside else resolved).as_posix()
+def check_limits():
+    """Refuse a shell in which a notebook's kernel could not open its files."""
+    with suppress(ImportError):  # Windows has no such limit
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if 0 <= limit < NEEDED_FILES:
+            raise OutputError(f"only {limit} open files are allowed: ulimit -n {NEEDED_FILES}")
 
 
 def _check_space(folder):
