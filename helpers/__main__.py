@@ -12,4 +12,4 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)  # while the imports take seconds, 
 from helpers.batch.command_line import handle_signals, main  # noqa: E402
 
 handle_signals()
-sys.exit(main())
+os._exit(main())  # what was interrupted on the way has nothing more to say, nor to decide

@@ -9,6 +9,7 @@ Left out: how a notebook runs (`helpers.batch.execution`) and how results are pu
 import argparse
 import ast
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -24,7 +25,7 @@ from tqdm import tqdm
 
 from helpers import data, files, models
 from helpers.batch import output
-from helpers.batch.execution import PartError, execute, strip
+from helpers.batch.execution import ENDING, PartError, execute, strip
 from helpers.notebook import parameters as known
 from helpers.notebook.parameters import FULL, PARTS, ParameterError
 from helpers.notebook.records import read_records
@@ -74,8 +75,7 @@ def main(arguments=None):
 
 def handle_signals():
     """Let Ctrl-C, a kill and a closed terminal end a run in order; what is ignored stays so."""
-    for name in {"SIGINT", "SIGTERM", "SIGHUP"} & set(dir(signal)):
-        number = getattr(signal, name)
+    for number in ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)
     sys.unraisablehook = _report_unraisable
@@ -83,6 +83,7 @@ def handle_signals():
 
 def _interrupt(signum, frame):
     _received.append(signum)
+    logging.getLogger("asyncio").disabled = True  # it would tell of the cell that is given up
     raise KeyboardInterrupt
 
 
@@ -110,7 +111,7 @@ def _kept(words):
 
 
 def parse(words):
-    """Read the command line: ``parts``, ``parameters`` still to be checked, ``quick``, ``output``."""
+    """Read the command line into ``parts``, ``quick``, ``output`` and unchecked ``parameters``."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Run the parts of the deliverable, in order, and write the report.",
@@ -233,7 +234,7 @@ def run(plan, folder, command):
             shutil.rmtree(files.grid_folder(folder), ignore_errors=True)
     with output.staging(folder) as stage:
         build_report(folder, stage)
-    print(f"report: {os.path.relpath(folder / 'report.html')}")
+    print(f"report: {os.path.relpath(folder / 'report.html')}", flush=True)
 
 
 def _run_part(part, parameters, folder, command):
@@ -276,12 +277,16 @@ class ProgressLine:
     """One live line per part in a terminal; plain lines, now and then, elsewhere."""
 
     def __init__(self, part):
-        self.result = ""
-        self._name, self._start = f"part {part}", time.monotonic()
-        self._shown, is_live = self._start, sys.stdout.isatty()
-        form = "{desc} {elapsed} {postfix}"
-        options = {"bar_format": form, "file": sys.stdout, "disable": not is_live, "leave": False}
-        self._bar = tqdm(desc=self._name, **options)
+        self.result, self._name = "", f"part {part}"
+        self._start = self._shown = time.monotonic()
+        self._bar = tqdm(
+            desc=self._name,
+            bar_format="{desc} {elapsed} {postfix}",
+            ncols=shutil.get_terminal_size().columns,
+            file=sys.stdout,
+            disable=not sys.stdout.isatty(),
+            leave=False,
+        )
 
     def __enter__(self):
         return self
@@ -297,7 +302,7 @@ class ProgressLine:
         _end_if_interrupted()
         line, now = " ".join(line.split()), time.monotonic()
         if not self._bar.disable:
-            room = shutil.get_terminal_size().columns - len(f"{self._name} 00:00:00 ")
+            room = self._bar.ncols - len(f"{self._name} 00:00:00 ")
             self._bar.set_postfix_str(line[-room:])
         elif now - self._shown >= LINE_EVERY:
             print(f"{self._name}: {line}", flush=True)

@@ -4,13 +4,16 @@ Left out: which parts there are and in what order they run (`helpers.batch.comma
 results are published (`helpers.batch.output`).
 """
 
-import logging
+import asyncio
 import os
 import re
+import signal
+from contextlib import contextmanager
 
 import nbformat
 import papermill
 from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
@@ -20,9 +23,14 @@ from helpers.files import PROJECT, STAGING_VARIABLE
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RecordError, read_records
 
+INJECTED_ID = "injected-parameters"
 KEPT_METADATA = "kernelspec", "language_info"
 NO_ANSWER = "before replying"
 """Of nbclient's words for a kernel that died at its start, e.g. because its port was taken."""
+
+
+ENDING = [getattr(signal, s) for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
+"""Signals that end a run: Ctrl-C, a kill, a closed terminal (which Windows does not have)."""
 
 
 class PartError(RuntimeError):
@@ -35,6 +43,10 @@ class _Client(PapermillNotebookClient):
     def __init__(self, nb_man, listener, **kwargs):
         super().__init__(nb_man, **kwargs)
         self._listener = listener
+
+    def start_new_kernel(self, **kwargs):
+        with _signals_wait():  # of a kernel half started nobody knows how to end it
+            super().start_new_kernel(**kwargs)
 
     def execute_cell(self, cell, cell_index, **kwargs):
         try:
@@ -49,8 +61,26 @@ class _Client(PapermillNotebookClient):
         return super().process_message(msg, cell, cell_index)
 
 
+@contextmanager
+def _signals_wait():
+    """Let the signals that end a run wait until the block has ended."""
+    came = []
+    handlers = {
+        number: signal.signal(number, lambda number, frame: came.append(number))
+        for number in ENDING
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
+
+
 class _Engine(NBClientEngine):
-    """papermill's own engine with the client above; a kernel's files stand in the staging folder."""
+    """papermill's own engine with that client; a kernel's files stand in the staging folder."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, listener, partial, **_):
@@ -65,13 +95,18 @@ class _Engine(NBClientEngine):
         path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
         environment = os.environ | {"PYTHONPATH": path, STAGING_VARIABLE: str(partial.parent)}
         for is_last in (False, True):
+            client = _Client(nb_man, listener, **options)
             try:
                 with open(_log(partial), "w") as log:
-                    client = _Client(nb_man, listener, **options)
                     return client.execute(env=environment, stdout=log, stderr=log)
             except RuntimeError as error:
                 if is_last or NO_ANSWER not in str(error):
                     raise
+            finally:
+                if client.km is not None:  # interrupted while the kernel was starting
+                    for task in asyncio.all_tasks(ensure_event_loop()):
+                        task.cancel()
+                    client._cleanup_kernel()
 
 
 papermill_engines.register("helpers", _Engine)
@@ -122,9 +157,6 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
         raise PartError(f"{path.stem}, {error}") from None
     except RuntimeError as error:
         raise PartError(f"{path.stem}: {error} ({_last_words(partial)})") from None
-    except KeyboardInterrupt:
-        logging.getLogger("asyncio").disabled = True  # or it tells of the cell that is given up
-        raise
     return strip(notebook, command)
 
 
@@ -136,8 +168,8 @@ def strip(notebook, command=None):
     for cell in notebook.cells:
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
-        if tags and "injected-parameters" in tags:
-            cell.id = "injected-parameters"
+        if tags and INJECTED_ID in tags:
+            cell.id = INJECTED_ID
     return notebook
 
 

@@ -12,13 +12,12 @@ import shutil
 import socket
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from helpers.files import PROJECT, grid_folder, write_json
+from helpers.files import PROJECT, grid_folder, write_json, write_text
 
-LOCK, OWNER = ".lock", ".running.json"
+LOCK, OWNER = ".lock", ".running"
 COMMITTED = ".committed.json"
 STAGING = ".staging."
 NEEDED_FILES = 128
@@ -35,8 +34,8 @@ class OutputError(RuntimeError):
 def output_lock(folder):
     """Hold an output folder, made if needed, and first complete what a dead run left in it.
 
-    The operating system releases the lock when its process ends, however it ends. Raises OutputError
-    if the folder cannot be written, or another run, which is named, holds it.
+    The operating system releases the lock when its process ends, however it ends. OutputError:
+    the folder cannot be written, or another run, which is named, holds it.
     """
     try:
         _check_space(folder)
@@ -50,9 +49,9 @@ def output_lock(folder):
     with hold:
         try:
             recover(folder)
-            write_json(
-                folder / OWNER, {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-            )
+            since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            owner = f"process {os.getpid()} on {socket.gethostname()} since {since}"
+            write_text(folder / OWNER, owner)
             yield
         finally:
             recover(folder)
@@ -125,11 +124,6 @@ def _check_space(folder):
 
 def _owner(folder):
     try:
-        owner = json.loads((folder / OWNER).read_text("utf-8"))
-        return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
-    except (OSError, ValueError, KeyError):
+        return (folder / OWNER).read_text("utf-8")
+    except (OSError, ValueError):
         return "another run"
-
-
-def _now():
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

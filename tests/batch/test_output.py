@@ -106,6 +106,47 @@ def test_a_commit_is_completed_from_any_state(folder, renamed):
     assert hidden(folder) == []
 
 
+OUTSIDE = {"victim.txt": "not yours"}
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        ["../victim.txt"],
+        ["../../victim.txt", "/etc/passwd", "", ".", ".."],
+        ["kept.txt", "missing.csv"],
+        [["a.csv"], None, 3, {}],
+        "a.csv",
+        {"a.csv": 1},
+        "[" * 100_000,
+        "torn",
+    ],
+    ids=lambda listed: str(listed)[:30],
+)
+def test_a_damaged_list_moves_nothing_but_staged_files(folder, tmp_path, listed):
+    write(tmp_path, OUTSIDE)
+    text = listed if listed in ("torn", "[" * 100_000) else json.dumps(listed)
+    write(folder / f"{batch.STAGING}dead", {"a.csv": "new a", batch.COMMITTED: text})
+    batch.recover(folder)
+    assert visible(folder) == OLD
+    assert hidden(folder) == []
+    assert (tmp_path / "victim.txt").read_text() == "not yours"
+
+
+def test_links_are_neither_followed_nor_published(folder, tmp_path):
+    outside = tmp_path / "outside"
+    write(outside, OUTSIDE | {batch.COMMITTED: '["victim.txt"]'})
+    (folder / f"{batch.STAGING}x").symlink_to(outside)
+    stage = folder / f"{batch.STAGING}y"
+    write(stage, {batch.COMMITTED: '["a.csv", "victim.txt"]', "a.csv": "new a"})
+    (stage / "victim.txt").symlink_to(outside / "victim.txt")
+    (folder / f"{batch.STAGING}z").write_text("a file")
+    batch.recover(folder)
+    assert visible(folder) == OLD | {"a.csv": "new a"}
+    assert hidden(folder) == []
+    assert (outside / "victim.txt").read_text() == "not yours"
+
+
 @pytest.mark.parametrize("number", range(1, 5))
 def test_ctrl_c_between_renames_completes_them(folder, monkeypatch, number):
     replace, counts = os.replace, iter(range(100))
@@ -149,12 +190,11 @@ def test_a_second_run_is_refused_and_a_dead_one_is_not_in_the_way(folder):
                 pass
             assert f"in use by process {first.pid} on " in str(error.value)
             assert time.strftime(" since %Y-", time.gmtime()) in str(error.value)
-            assert json.loads((folder / batch.OWNER).read_text())["pid"] == first.pid
         finally:
             first.kill()
     assert (folder / batch.OWNER).exists(), "a killed run leaves its name behind"
     with batch.output_lock(folder):
-        assert json.loads((folder / batch.OWNER).read_text())["pid"] == os.getpid()
+        assert f"process {os.getpid()} on " in (folder / batch.OWNER).read_text()
 
 
 def test_a_lock_is_released_after_an_error(folder):
@@ -166,7 +206,7 @@ def test_a_lock_is_released_after_an_error(folder):
 
 def test_the_owner_may_be_unreadable(folder):
     with batch.output_lock(folder):
-        (folder / batch.OWNER).write_text("{")
+        (folder / batch.OWNER).write_bytes(b"\xff")
         with pytest.raises(batch.OutputError, match="in use by another run; wait"):
             batch.output_lock(folder).__enter__()
 
@@ -201,6 +241,15 @@ def test_a_full_disk_is_refused_before_anything_is_made(tmp_path, monkeypatch):
     with pytest.raises(batch.OutputError, match=r"\(7 MB free, 50 MB needed\)"):
         batch.output_lock(tmp_path / "new").__enter__()
     assert not (tmp_path / "new").exists()
+
+
+def test_few_open_files_are_refused(monkeypatch):
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (64, 64))
+    with pytest.raises(batch.OutputError, match=r"^only 64 open files are allowed: ulimit -n 128$"):
+        batch.check_limits()
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
+    batch.check_limits()
 
 
 def test_a_folder_as_a_parameter():
