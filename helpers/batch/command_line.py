@@ -105,7 +105,7 @@ def _end(status, what):
 
 def _kept(words):
     """Say what an interrupted run leaves."""
-    units = len(list(files.grid_folder(parse(words).output).glob("[!.]*")))
+    units = len(list(files.grid_folder(parse(words).output).glob("*.npz")))
     grid = f", and {units} units of the grid, with which --resume goes on" if units else ""
     return f"finished parts are kept{grid}"
 

@@ -117,7 +117,7 @@ def test_a_second_run_into_the_same_folder_is_refused(tmp_path):
     endless = [*command(tmp_path), "-p", "num_epochs", "[9999]"]
     process, mark = soak.start(endless)
     try:
-        wait_until(lambda: (tmp_path / ".running.json").exists(), process)
+        wait_until(lambda: (tmp_path / batch.OWNER).exists(), process)
         done = subprocess.run(command(tmp_path), capture_output=True, text=True, cwd=files.PROJECT)
         assert (done.returncode, done.stdout) == (2, "")
         assert f"{tmp_path}: in use by process {process.pid} on " in done.stderr
