@@ -9,6 +9,7 @@ import time
 import pytest
 
 from helpers import files
+from helpers.batch import output as batch
 from helpers.grid import executors
 from helpers.grid import search as grid_search
 from helpers.grid import table as grid_table
