@@ -7,11 +7,7 @@ from run to run, since a recorded notebook is compared with them. Left out: trai
 data; the numbers about one network come from `helpers.analysis`.
 """
 
-from helpers.figures.first_layer import (
-    exciting_images,
-    learned_tiles,
-    weight_tiles,
-)
+from helpers.figures.first_layer import exciting_images, learned_tiles, weight_tiles
 from helpers.figures.gradient import error_against_step
 from helpers.figures.grid import (
     accuracy_against_cross_entropy,

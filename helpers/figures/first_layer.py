@@ -26,7 +26,7 @@ def weight_tiles(W):
         and the arrows of its bar stand for what lies beyond.
     """
     title = f"All {len(W)} units of the first layer, longest weight vector first"
-    return _panels({"": W[order_by_norm(W)]}, title)
+    return _panels({"": W[order_by_norm(W)]}), title
 
 
 @style.picture(
@@ -58,7 +58,7 @@ def learned_tiles(W, W_0, recipe_W=None, count=25):
             r = neighbour_correlation(X)
             panels[f"{name}: r = {np.median(r):.2f}"] = X[np.argsort(-r)[:count]]
     shown = max(map(len, panels.values()))
-    return _panels(panels, f"The {shown} smoothest units, without the noise of the start")
+    return _panels(panels), f"The {shown} smoothest units, without the noise of the start"
 
 
 def _limit(W):
@@ -66,19 +66,18 @@ def _limit(W):
     return np.percentile(np.abs(W), 99.9)
 
 
-def _panels(panels, title):
+def _panels(panels):
     """Draw first layers beside each other, each in its order and on its own scale."""
-    columns = int(np.ceil(np.sqrt(max(map(len, panels.values())))))
-    rows = -(-max(map(len, panels.values())) // columns)
+    most = max(map(len, panels.values()))
+    columns = int(np.ceil(np.sqrt(most)))
+    rows = -(-most // columns)
     width = style.WIDTH / (1.5 if len(panels) == 1 else len(panels))
     fig, axes = style.figure(0.9 + width * rows / columns, 1, len(panels), squeeze=False)
     for ax, (name, W) in zip(axes.flat, panels.items(), strict=True):
-        end = _limit(W)
-        shown = style.show_tiles(ax, W, columns, "RdBu_r", (-end, end))
+        shown = style.show_tiles(ax, W, columns, "RdBu_r", _limit(W))
         ax.set_title(name)
         bar = fig.colorbar(shown, ax=ax, extend="both", location="bottom", aspect=40, pad=0.02)
         bar.set_label("weight of a pixel (0 is white)")
-    style.set_title(fig, title)
     return fig
 
 
@@ -110,8 +109,7 @@ def exciting_images(W, images, units):
     fig, axes = style.figure(0.5 + tile * 1.08 * rows, 1, blocks, squeeze=False)
     for block, ax in enumerate(axes.flat):
         _show_units(ax, W, images, units[block * rows :][:rows], rows)
-    style.set_title(fig, "Each unit's weights (colour) and the images that excite it most")
-    return fig
+    return fig, "Each unit's weights (colour) and the images that excite it most"
 
 
 def _show_units(ax, W, images, units, rows):
@@ -120,7 +118,6 @@ def _show_units(ax, W, images, units, rows):
     weights, clothes = tiles.copy(), tiles
     weights[: len(units), 0] = W[units]
     clothes[: len(units), 1:] = images[units]
-    end = _limit(W)
-    for lines, cmap, limit in (weights, "RdBu_r", end), (clothes, "gray_r", 0.5):
-        style.show_tiles(ax, lines.reshape(-1, W.shape[1]), lines.shape[1], cmap, (-limit, limit))
+    for lines, cmap, limit in (weights, "RdBu_r", _limit(W)), (clothes, "gray_r", 0.5):
+        style.show_tiles(ax, lines.reshape(-1, W.shape[1]), lines.shape[1], cmap, limit)
     style.label_tiles(ax, units)

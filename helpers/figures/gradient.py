@@ -41,9 +41,5 @@ def error_against_step(curve):
     kinks.set(xlabel="step size", ylabel="kinks crossed")
     for ax in error, kinks:
         ax.grid()
-    best = {name: f"{errors.min():.0e}" for name, errors in curve.errors.items()}
-    complex_step, difference = best["complex step"], best["3-point"]
-    style.set_title(
-        fig, f"Complex steps are right to {complex_step}, differences at best to {difference}"
-    )
-    return fig
+    best, difference = curve.errors["complex step"].min(), curve.errors["3-point"].min()
+    return fig, f"Complex steps are right to {best:.0e}, differences at best to {difference:.0e}"

@@ -7,7 +7,6 @@ accuracy of a run that diverged is not a number.
 from itertools import cycle
 
 import numpy as np
-from matplotlib.lines import Line2D
 
 from helpers.figures import style
 
@@ -57,8 +56,7 @@ def grid_main_effects(table):
         effects[words] = means.max() - means.min(), errors.max()
     axes[0].set_ylabel("validation accuracy")
     style.in_percent(axes[0].yaxis)
-    style.set_title(fig, _effects_title(effects, table.accuracy.isna().sum()))
-    return fig
+    return fig, _effects_title(effects, table.accuracy.isna().sum())
 
 
 def _effects_title(effects, num_diverged):
@@ -104,8 +102,7 @@ def grid_heat_maps(table):
     bar = fig.colorbar(shown, ax=axes, aspect=40, pad=0.02, extend="min")
     style.in_percent(bar.ax.yaxis)
     bar.set_label("validation accuracy")
-    style.set_title(fig, _best_title(table))
-    return fig
+    return fig, _best_title(table)
 
 
 def _limits(values):
@@ -178,24 +175,20 @@ def accuracy_against_cross_entropy(table, noise):
     markers = dict(zip(sorted(table.num_epochs.unique()), cycle("os^Dv<>pP*X"), strict=False))
     fig, ax = style.figure(3.8)
     for (rate, epochs), runs in finished.groupby(["learning_rate", "num_epochs"]):
-        look = {"color": colours[rate], "marker": markers[epochs], "ls": "", "alpha": 0.75}
-        ax.plot(runs.cross_entropy, runs.accuracy, **look)
+        ax.plot(runs.cross_entropy, runs.accuracy, markers[epochs], color=colours[rate], alpha=0.75)
+    for rate, colour in colours.items():
+        ax.plot([], [], "o", color=colour, label=f"rate {rate:g}", scalex=False)
+    for epochs, marker in markers.items():
+        ax.plot([], [], marker, color=style.GREY, label=f"{epochs} epochs", scalex=False)
     best = finished.accuracy.max()
-    band = ax.axhspan(best - noise, best, color=style.YELLOW, alpha=0.4, lw=0, zorder=0)
-    band.set_label("one sd of noise")
-    keys = [_key(f"rate {rate:g}", colour, "o") for rate, colour in colours.items()]
-    keys += [_key(f"{epochs} epochs", style.GREY, marker) for epochs, marker in markers.items()]
+    band = {"color": style.YELLOW, "alpha": 0.4, "lw": 0, "zorder": 0}
+    ax.axhspan(best - noise, best, label="one sd of noise", **band)
     ax.set(xlabel="validation cross-entropy (nats)", ylabel="validation accuracy")
     style.in_percent(ax.yaxis)
     ax.grid()
-    fig.legend(handles=[*keys, band], loc="outside right center")
+    fig.legend(loc="outside right center")
     inside = (finished.accuracy >= best - noise).sum()
-    style.set_title(fig, f"{inside} of {len(table)} runs lie within the noise of the best")
-    return fig
-
-
-def _key(label, colour, marker):
-    return Line2D([], [], color=colour, marker=marker, ls="", label=label)
+    return fig, f"{inside} of {len(table)} runs lie within the noise of the best"
 
 
 @style.picture(
@@ -219,22 +212,19 @@ def recipe_bars(table):
     """
     found = table.groupby("recipe", sort=False).accuracy.agg(["mean", "std"])
     fig, ax = style.figure(0.9 + 0.32 * len(found))
-    colours = [style.GREY, *[style.BLUE] * (len(found) - 1)]
+    frame = {"fc": "white", "ec": "none", "pad": 0.5}
+    place = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
     for y, (mean, sd) in enumerate(found.to_numpy()):
-        look = {"color": colours[y], "marker": "o", "capsize": 4, "ms": 7}
+        look = {"color": style.BLUE if y else style.GREY, "marker": "o", "capsize": 4, "ms": 7}
         ax.errorbar(mean, y, xerr=np.nan_to_num(sd), **look)
-        frame = {"fc": "white", "ec": "none", "pad": 0.5}
-        place = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
         ax.annotate(f"{mean:.2%}", (mean, y), bbox=frame, **place)
-    ax.axvline(found["mean"].iloc[0], color=style.GREY, ls="--", lw=1)
+    first = found["mean"].iloc[0]
+    ax.axvline(first, color=style.GREY, ls="--", lw=1)
     ax.set_yticks(range(len(found)), found.index)
     ax.set_ylim(len(found) - 0.5, -0.8)
     ax.margins(x=0.12)
     ax.set_xlabel("validation accuracy, with the standard deviation over seeds")
     style.in_percent(ax.xaxis)
     ax.grid(axis="x")
-    gain = 100 * (found["mean"].max() - found["mean"].iloc[0])
-    style.set_title(
-        fig, f"Best: {found['mean'].idxmax()},\n{gain:+.2f} points over {found.index[0]}"
-    )
-    return fig
+    best, gain = found["mean"].idxmax(), 100 * (found["mean"].max() - first)
+    return fig, f"Best: {best},\n{gain:+.2f} points over {found.index[0]}"

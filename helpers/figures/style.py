@@ -100,13 +100,15 @@ class Picture:
 
 
 def picture(caption, alt):
-    """Make a function that draws a figure return a `Picture`, drawn under the style file."""
+    """Make a `Picture`, drawn under the style file, of a function's figure and title."""
 
     def decorate(draw):
         @wraps(draw)
         def drawn(*args, **kwargs):
             with matplotlib.rc_context(fname=STYLE):
-                return Picture(draw(*args, **kwargs), caption, alt)
+                fig, title = draw(*args, **kwargs)
+                fig.suptitle(title, x=0.01, ha="left")
+            return Picture(fig, caption, alt)
 
         return drawn
 
@@ -119,21 +121,16 @@ def figure(height, rows=1, columns=1, **options):
     return fig, fig.subplots(rows, columns, **options)
 
 
-def set_title(fig, text):
-    """Write what was found over the whole figure."""
-    fig.suptitle(text, x=0.01, ha="left")
-
-
 def in_percent(*axes):
     """Label shares as percentages."""
     for axis in axes:
         axis.set_major_formatter(PercentFormatter(1))
 
 
-def show_tiles(ax, rows, columns, cmap, limits):
+def show_tiles(ax, rows, columns, cmap, limit):
     """Draw rows of 784 numbers as images; gaps are grey, so that a white pixel is not one."""
     mosaic = np.ma.masked_invalid(tile_W0(rows, columns))
-    shown = ax.imshow(mosaic, cmap=cmap, vmin=limits[0], vmax=limits[1])
+    shown = ax.imshow(mosaic, cmap=cmap, vmin=-limit, vmax=limit)
     ax.set(xticks=[], yticks=[], facecolor="#C8C8C8")
     ax.spines[:].set_visible(False)
     return shown

@@ -29,11 +29,10 @@ def samples(data, count=12):
     rows = [np.flatnonzero(data.labels == k) for k in range(len(CLASS_NAMES))]
     first = np.concatenate([data.images[row[:count]] for row in rows])
     fig, ax = style.figure(0.4 + 5 * len(rows) / count)
-    style.show_tiles(ax, first, count, "gray_r", (-0.5, 0.5))
+    style.show_tiles(ax, first, count, "gray_r", 0.5)
     names = [f"{name}\n{len(row):,}" for name, row in zip(CLASS_NAMES, rows, strict=True)]
     style.label_tiles(ax, names)
-    style.set_title(fig, "Trousers and bags stand apart; shirt, coat and pullover look alike")
-    return fig
+    return fig, "Trousers and bags stand apart; shirt, coat and pullover look alike"
 
 
 @style.picture(
@@ -67,8 +66,7 @@ def learning_curves(history):
     loss.yaxis.set_major_formatter("{x:g}")
     _error_scale(accuracy)
     loss.legend()
-    style.set_title(fig, _learning_title(history))
-    return fig
+    return fig, _learning_title(history)
 
 
 def _error_scale(ax):
@@ -121,11 +119,9 @@ def confusion(counts):
     ax.set_yticks(range(10), CLASS_NAMES)
     ax.set(xlabel="predicted class", ylabel="true class")
     ax.tick_params(length=0)
-    bar = fig.colorbar(shown, ax=ax, aspect=30, pad=0.02)
+    bar = fig.colorbar(shown, ax=ax, aspect=30, pad=0.02, label="share of the true class")
     style.in_percent(bar.ax.yaxis)
-    bar.set_label("share of the true class")
-    style.set_title(fig, _confusion_title(shares))
-    return fig
+    return fig, _confusion_title(shares)
 
 
 def _confusion_title(shares):
@@ -171,8 +167,7 @@ def per_class_accuracy(counts):
     style.in_percent(ax.xaxis)
     hard, easy = CLASS_NAMES[order[0]], CLASS_NAMES[order[-1]]
     least, most = f"{accuracy.min():.0%}", f"{accuracy.max():.0%}"
-    style.set_title(fig, f"“{easy}” is easiest ({most}), “{hard}” hardest ({least})")
-    return fig
+    return fig, f"“{easy}” is easiest ({most}), “{hard}” hardest ({least})"
 
 
 @style.picture(
@@ -203,10 +198,7 @@ def mistakes(images, labels, probabilities, columns=5):
         said = f"said {CLASS_NAMES[p.argmax()]}\nat {_percent(p.max())}"
         ax.set_title(f"{said}\nis {CLASS_NAMES[label]}", fontsize=9, loc="center")
     least = probabilities.max(axis=1).min() if len(images) else 1
-    style.set_title(
-        fig, f"Sure and wrong: {len(images)} mistakes made at {_percent(least)} or more"
-    )
-    return fig
+    return fig, f"Sure and wrong: {len(images)} mistakes made at {_percent(least)} or more"
 
 
 def _percent(p):
@@ -233,23 +225,21 @@ def reliability(calibration):
         Bins of fewer than 10 predictions are left out of the curve.
     """
     fig, (ax, below) = style.figure(4.4, 2, 1, sharex=True, height_ratios=(3, 1))
-    counts, num_bins = calibration.counts, len(calibration.counts)
+    counts = calibration.counts
     full = counts >= 10
     x, y = calibration.confidence[full], calibration.accuracy[full]
     error = np.sqrt(y * (1 - y) / counts[full])
     ax.plot((0, 1), (0, 1), color=style.GREY, ls="--", label="as sure as right")
-    ax.errorbar(
-        x, y, error, color=style.BLUE, marker="o", capsize=3, label="network, standard error"
-    )
+    look = {"color": style.BLUE, "marker": "o", "capsize": 3}
+    ax.errorbar(x, y, error, label="network, standard error", **look)
     ax.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
     ax.legend(loc="upper left")
     ax.grid()
-    left = np.arange(num_bins) / num_bins
-    below.bar(left, counts, 1 / num_bins, align="edge", color=style.BLUE, edgecolor="white")
+    left, width = np.linspace(0, 1, len(counts), endpoint=False, retstep=True)
+    below.bar(left, counts, width, align="edge", color=style.BLUE, edgecolor="white")
     below.set(xlabel="confidence (the largest probability)", ylabel="predictions")
     below.yaxis.set_major_formatter("{x:,.0f}")
     style.in_percent(ax.yaxis, below.xaxis)
     side = "Too sure" if calibration.bias > 0 else "Not sure enough"
     gap = 100 * calibration.error
-    style.set_title(fig, f"{side}: confidence and accuracy differ by {gap:.1f} points on average")
-    return fig
+    return fig, f"{side}: confidence and accuracy differ by {gap:.1f} points on average"
