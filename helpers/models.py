@@ -14,7 +14,7 @@ from platform import python_version
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, ValidationError
 from pydantic_core import from_json
 
 from helpers import data, files, network
@@ -23,8 +23,6 @@ BEST, RECIPE, WIDE = "best_model", "recipe_model", "wide_model"
 """The best network of the grid, the best recipe on the grid's widths, and the wider network."""
 
 Width = Annotated[int, Field(ge=1, le=10_000)]
-Seed = Annotated[int, Field(ge=0)]
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 class ModelError(ValueError):
@@ -34,14 +32,14 @@ class ModelError(ValueError):
 class Seeds(BaseModel, strict=True, allow_inf_nan=False):
     """The seeds of a recipe."""
 
-    seed: Seed
-    shuffle_seed: Seed
+    seed: NonNegativeInt
+    shuffle_seed: NonNegativeInt
 
 
 class Scores(BaseModel, strict=True, allow_inf_nan=False):
     """What a network reaches on images that it was not trained on."""
 
-    cross_entropy: NotNegative
+    cross_entropy: NonNegativeFloat
     accuracy: Annotated[float, Field(ge=0, le=1)]
 
 
@@ -49,7 +47,7 @@ class Card(BaseModel, strict=True, extra="allow", allow_inf_nan=False):
     """The entries that every card has; part C adds more."""
 
     layer_sizes: Annotated[list[Width], Field(min_length=2, max_length=100)]
-    hyperparameters: dict[str, NotNegative | str]
+    hyperparameters: dict[str, NonNegativeFloat | str]
     seeds: Seeds
     validation: Scores
     test: Scores
@@ -108,12 +106,10 @@ def make_card(recipe, cross_entropy, accuracy, **more):
         Ready for JSON.
     """
     settings = asdict(recipe)
-    layer_sizes = list(settings.pop("layer_sizes"))
-    seeds = {name: settings.pop(name) for name in ("seed", "shuffle_seed")}
     return {
-        "layer_sizes": layer_sizes,
+        "layer_sizes": list(settings.pop("layer_sizes")),
         "hyperparameters": settings,
-        "seeds": seeds,
+        "seeds": {name: settings.pop(name) for name in ("seed", "shuffle_seed")},
         "validation": {"cross_entropy": float(cross_entropy), "accuracy": float(accuracy)},
         "versions": {"python": python_version(), "numpy": version("numpy")},
         **more,
@@ -165,8 +161,7 @@ def load_model(folder, name=BEST):
         If a file is missing, is not what `save_model` writes, or does not belong to the other.
     """
     path, card_path = _paths(folder, name)
-    card = read_card(card_path)
-    content = _read(path)
+    card, content = read_card(card_path), _read(path)
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
         raise _refusal(path, f"not the weights that {card_path.name} describes (SHA-256 differs)")
     layer_sizes = tuple(card["layer_sizes"])

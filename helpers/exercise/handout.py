@@ -33,10 +33,7 @@ def write(folder):
     copy_helpers(folder / "helpers")
     for name in "data", "notebooks":
         shutil.copytree(PROJECT / name, folder / name)
-    for path in (
-        *(PROJECT / name for name in ("LICENSE", "requirements.txt")),
-        STUDENT / "README.md",
-    ):
+    for path in PROJECT / "LICENSE", PROJECT / "requirements.txt", STUDENT / "README.md":
         shutil.copy(path, folder)
     for task in TASKS:
         blank(folder / task.file, task.function, f'raise NotImplementedError("{task.unwritten}")')

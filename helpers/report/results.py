@@ -160,9 +160,8 @@ def _environment():
 
 
 def _read_rows(path):
-    table = read_table(path).sort_values(
-        ["accuracy", "cross_entropy"], ascending=[False, True], kind="stable"
-    )
+    by = ["accuracy", "cross_entropy"]
+    table = read_table(path).sort_values(by, ascending=[False, True], kind="stable")
     return table.to_dict("records")
 
 
@@ -172,7 +171,7 @@ def _read_card(path):
 
 def _read_timing(path):
     timing = json.loads(path.read_text("utf-8"))
-    return {name: dict(timing[name].items()) for name in ("machine", "seconds")}
+    return {name: dict(timing[name]) for name in ("machine", "seconds")}
 
 
 def _read_gradient(path):

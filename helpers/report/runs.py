@@ -67,11 +67,9 @@ class Value:
     @property
     def text(self):
         """str : the value, an accuracy in percent."""
-        return (
-            percent(self.record.value)
-            if self._is_share
-            else str(self.record).split(" = ")[-1].split("   (")[0]
-        )
+        if self._is_share:
+            return percent(self.record.value)
+        return str(self.record).split(" = ")[-1].split("   (")[0]
 
     @property
     def allowed(self):
@@ -102,8 +100,8 @@ class PartRun:
     is_quick : bool
         Whether all values are the notebook's own small defaults, and those are not the full ones.
     values : list of Value
-    pictures : list of dict
-        With the keys "data" (PNG in base64), "alt", "width" and "caption".
+    pictures : list of NotebookNode
+        The outputs that are pictures; alt text, width and caption are metadata.
     tables : list of tuple of str
         The heading that each stands under, and its HTML.
     lines : list of str
@@ -127,7 +125,7 @@ class PartRun:
             for cell, _, out in shown
             if RECORD in out.data
         ]
-        self.pictures = [_picture(out) for _, _, out in shown if "image/png" in out.data]
+        self.pictures = [out for _, _, out in shown if "image/png" in out.data]
         varying = [(heading, out.data) for _, heading, out in shown if VARIES in out.data]
         self.tables = [(top, data["text/html"]) for top, data in varying if "text/html" in data]
         others = {PROGRESS, "text/html", "image/png"}
@@ -187,13 +185,3 @@ def _title(notebook):
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     found = re.search(r"^# (.+)$", "\n".join(sources), re.MULTILINE)
     return found[1].strip() if found else ""
-
-
-def _picture(output):
-    texts = output.metadata.get("image/png", {})
-    return {
-        "data": output.data["image/png"].strip(),
-        "alt": texts.get("alt", ""),
-        "width": texts.get("width"),
-        "caption": output.metadata.get("caption", ""),
-    }
