@@ -93,6 +93,9 @@ class Part(BaseModel):
         is_list = isinstance(value, (list, tuple, range))
         return tuple(map(cls._from_numpy, value)) if is_list else value
 
+    def __repr__(self):
+        return "\n".join(f"{name} = {value!r}" for name, value in self)
+
     @property
     def folder(self):
         """Path : where this run's files go, made if needed; of a relative `output_dir`, the

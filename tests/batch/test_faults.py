@@ -67,6 +67,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_table(expected,
     units = files.grid_folder(folder)
     events = {
         "SIGINT of the command": lambda mark: has(mark, soak.KERNEL),
+        "SIGHUP of the command": lambda mark: (folder / batch.OWNER).exists(),
         "SIGTERM of the command": lambda mark: has(mark, soak.WORKER),
         "SIGKILL of the command": lambda mark: list(units.glob("*.npz")),
     }

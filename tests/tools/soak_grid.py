@@ -26,34 +26,26 @@ GRID = {
     "num_seeds": 1,
 }
 
+_received = []
+
 
 def drive(folder, alpha):
-    """Search a small grid and publish its table and best weights.
-
-    Parameters
-    ----------
-    folder : str
-    alpha : float
-
-    Returns
-    -------
-    int
-        The exit status, as the command line has it.
-    """
-    for each in (signal.SIGINT, signal.SIGTERM):
+    """Search a small grid and publish its table and best weights; give the exit status."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, _interrupt)
     try:
         _search_and_publish(Path(folder), alpha)
     except (OSError, batch.OutputError) as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt as interruption:
-        return 128 + interruption.args[0]
+    except KeyboardInterrupt:
+        return 128 + _received[0]
     return 0
 
 
 def _interrupt(signum, frame):
-    raise KeyboardInterrupt(signum)
+    _received.append(signum)
+    raise KeyboardInterrupt
 
 
 def _search_and_publish(folder, alpha):
