@@ -9,7 +9,8 @@ for _name in ("stdin", "stdout", "stderr"):  # closed by the shell, as in >&-
         setattr(sys, _name, open(os.devnull, "w"))  # noqa: SIM115
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # while the imports take seconds, simply end
 
-from helpers.batch.command_line import handle_signals, main  # noqa: E402
+from helpers.batch import signals  # noqa: E402
+from helpers.batch.command_line import main  # noqa: E402
 
-handle_signals()
+signals.handle()
 os._exit(main())  # what was interrupted on the way has nothing more to say, nor to decide

@@ -7,8 +7,6 @@ results are published (`helpers.batch.output`).
 import asyncio
 import os
 import re
-import signal
-from contextlib import contextmanager
 
 import nbformat
 import papermill
@@ -19,6 +17,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
+from helpers.batch import signals
 from helpers.files import PROJECT, STAGING_VARIABLE
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RecordError, read_records
@@ -27,10 +26,6 @@ INJECTED_ID = "injected-parameters"
 KEPT_METADATA = "kernelspec", "language_info"
 NO_ANSWER = "before replying"
 """Of nbclient's words for a kernel that died at its start, e.g. because its port was taken."""
-
-
-ENDING = [getattr(signal, s) for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
-"""Signals that end a run: Ctrl-C, a kill, a closed terminal (which Windows does not have)."""
 
 
 class PartError(RuntimeError):
@@ -45,7 +40,7 @@ class _Client(PapermillNotebookClient):
         self._listener = listener
 
     def start_new_kernel(self, **kwargs):
-        with _signals_wait():  # of a kernel half started nobody knows how to end it
+        with signals.waiting():  # of a kernel half started nobody knows how to end it
             super().start_new_kernel(**kwargs)
 
     def execute_cell(self, cell, cell_index, **kwargs):
@@ -59,24 +54,6 @@ class _Client(PapermillNotebookClient):
         if PROGRESS in data and data["text/plain"]:
             self._listener(data["text/plain"])
         return super().process_message(msg, cell, cell_index)
-
-
-@contextmanager
-def _signals_wait():
-    """Let the signals that end a run wait until the block has ended."""
-    came = []
-    handlers = {
-        number: signal.signal(number, lambda number, frame: came.append(number))
-        for number in ENDING
-        if signal.getsignal(number) != signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    for number in came:
-        signal.raise_signal(number)
 
 
 class _Engine(NBClientEngine):

@@ -1,5 +1,6 @@
 """What is asked for is checked before anything runs, in one line; what runs tells how it goes."""
 
+import contextlib
 import os
 import pty
 import shutil
@@ -13,9 +14,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers import data, files, models
-from helpers.batch import command_line, execution
+from helpers.batch import command_line, execution, signals
 from helpers.batch import output as batch
-from helpers.batch.command_line import main, make_plan, parse
+from helpers.batch.command_line import main
+from helpers.batch.request import make_plan, parse
 from helpers.notebook import parameters
 from helpers.notebook.parameters import FULL, PARTS
 
@@ -404,7 +406,7 @@ def test_the_kernel_imports_the_copy_of_the_project_that_runs_it(tmp_path):
 
 def test_a_signal_that_python_dropped_is_raised_again(part_a, output, monkeypatch, capsys):
     part_a("1")
-    monkeypatch.setattr(command_line, "_received", [signal.SIGTERM])
+    monkeypatch.setattr(signals, "received", [signal.SIGTERM])
     assert main(["a", "--quick", "--output", str(output)]) == 143
     kept = "python -m helpers: interrupted; finished parts are kept"
     assert capsys.readouterr().err == f"{kept}\n"

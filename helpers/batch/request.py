@@ -1,0 +1,148 @@
+"""What is asked for: the command line's words -> checked parameters for each part, or a refusal.
+
+The parameters themselves, their ranges and words, are those of `helpers.notebook.parameters`.
+"""
+
+import argparse
+import ast
+import json
+import os
+from pathlib import Path
+from typing import get_origin
+
+from helpers import data, files, models
+from helpers.batch import output
+from helpers.notebook import parameters as known
+from helpers.notebook.parameters import FULL, PARTS, ParameterError
+
+PROGRAM = "python -m helpers"
+EXAMPLES = f"""
+examples:
+  {PROGRAM}                       all four parts at full size, into outputs/
+  {PROGRAM} --quick               small defaults, into outputs/quick/
+  {PROGRAM} a -p learning_rate 0.05 -p num_epochs 20
+                                          changed parameters, into outputs/changed/
+  {PROGRAM} c --resume            go on with an interrupted grid
+  {PROGRAM} d --output DIR        part d of another run
+"""
+QUICK_SECONDS = {"a": 15, "b": 30, "c": 20, "d": 10}
+FULL_SECONDS = QUICK_SECONDS | {"c": 1100}
+"""What each part takes on two cores."""
+CHANGES_NOTHING = {"resume", "executor", "scheduler", "num_workers"}
+"""Parameters that decide how part C works, not what it finds."""
+REFUSALS = ParameterError, data.DataError, models.ModelError, output.OutputError
+"""What is found before anything runs."""
+
+
+def parse(words):
+    """Read the command line into ``parts``, ``quick``, ``output`` and unchecked ``parameters``."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Run the parts of the deliverable, in order, and write the report.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("parts", nargs="*", metavar="PART", help="a, b, c, d; all if none is named")
+    add("--quick", action="store_true", help="the notebooks' own small defaults")
+    typed = {"nargs": 2, "action": "append", "default": [], "metavar": ("NAME", "VALUE")}
+    add("-p", dest="parameters", help="set a parameter; a list is written 3,4,5", **typed)
+    add("--resume", action="store_true", help="go on with an interrupted grid")
+    add("--executor", choices=("processes", "dask"), help="where part c trains")
+    add("--scheduler", metavar="ADDRESS", help="of Dask, e.g. tcp://host:8786")
+    add("--output", type=Path, metavar="DIR", help="elsewhere than outputs/")
+    if {"-h", "--help"} & set(words):
+        parser.epilog = EXAMPLES + parameter_help()
+    options = parser.parse_args(words)
+    if options.output == Path():
+        parser.error("argument --output: expected a folder, got an empty text")
+    options.parameters = {name: _value(text) for name, text in options.parameters}
+    shortcuts = {name: getattr(options, name) for name in ("resume", "executor", "scheduler")}
+    options.parameters |= {name: value for name, value in shortcuts.items() if value}
+    options.output = Path(os.path.realpath(options.output or _default_folder(options)))
+    return options
+
+
+def _default_folder(options):
+    """Keep the recorded results from runs that are not what they record."""
+    if options.quick:
+        return files.OUTPUTS / "quick"
+    is_changed = options.parameters.keys() - CHANGES_NOTHING
+    return files.OUTPUTS / "changed" if is_changed else files.OUTPUTS
+
+
+def make_plan(options):
+    """Decide which parts run with which parameters, a dict of dicts; refuse what cannot work."""
+    unknown = [part for part in options.parts if part.lower() not in PARTS]
+    if unknown:
+        raise ParameterError(f"unknown part {unknown[0]!r}: expected some of {', '.join(PARTS)}")
+    chosen = {part.lower() for part in options.parts} or set(PARTS)
+    parts = [part for part in PARTS if part in chosen]
+    _refuse_unknown(options.parameters, parts)
+    plan = {part: _parameters(part, parts, options) for part in parts}
+    output.check_limits()
+    data.verify()
+    if "d" in plan and "c" not in plan:
+        models.load_model(files.PROJECT / plan["d"]["model_dir"])
+    return plan
+
+
+def _refuse_unknown(parameters, parts):
+    accepted = {name for part in parts for name in PARTS[part].model_fields} - {"output_dir"}
+    for name in parameters:
+        if name == "output_dir":
+            raise ParameterError("parameter 'output_dir': set it with --output DIR")
+        if name not in accepted:
+            raise known.unknown(name, accepted)
+
+
+def _parameters(part, parts, options):
+    """Collect what to inject into one part, checked."""
+    fields = PARTS[part].model_fields
+    injected = {} if options.quick else dict(FULL[part])
+    injected["output_dir"] = output.as_parameter(options.output)
+    is_elsewhere = options.output == files.OUTPUTS / "changed" and "c" not in parts
+    model_dir = files.OUTPUTS if is_elsewhere else options.output
+    injected["model_dir"] = output.as_parameter(model_dir)
+    for name, value in options.parameters.items():
+        is_list = name in fields and get_origin(fields[name].annotation) is tuple
+        injected[name] = [value] if is_list and not isinstance(value, (list, tuple)) else value
+    injected = {name: value for name, value in injected.items() if name in fields}
+    checked = PARTS[part](**known.defaults(part) | injected)
+    return checked.model_dump(mode="json", include=set(injected))
+
+
+def _value(text):
+    """Read a value as JSON or as a Python literal; what is neither is a text."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return text
+
+
+def parameter_help():
+    """List what the command uses for every parameter, full and quick, its meaning and range."""
+    lines = []
+    for part, kind in PARTS.items():
+        quick, full = known.defaults(part), known.full(part)
+        lines.append(f"\npart {part}, {_about(FULL_SECONDS[part])}: {kind.__doc__}")
+        for name in [name for name in kind.model_fields if name != "output_dir"]:
+            value = "the output folder" if name == "model_dir" else repr(full[name])
+            small = f"   (quick: {quick[name]!r})" if full[name] != quick[name] else ""
+            lines.append(f"  {name} = {value}{small}")
+            lines.append(
+                f"      {kind.model_fields[name].description}: {known.allowed(part, name)}"
+            )
+    return "\n".join(lines)
+
+
+def expected(options, plan):
+    """Say how long a plan takes."""
+    seconds = sum((QUICK_SECONDS if options.quick else FULL_SECONDS)[part] for part in plan)
+    changed = options.parameters.keys() - CHANGES_NOTHING
+    return f"{_about(seconds)} on two cores{' without your changes' if changed else ''}"
+
+
+def _about(seconds):
+    return f"about {seconds} s" if seconds < 100 else f"about {seconds / 60:.0f} min"
