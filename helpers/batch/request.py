@@ -13,7 +13,8 @@ from typing import get_origin
 from helpers import data, files, models
 from helpers.batch import output
 from helpers.notebook import parameters as known
-from helpers.notebook.parameters import FULL, PARTS, ParameterError
+from helpers.notebook.parameters import FULL, PARTS
+from helpers.notebook.refusals import ParameterError, unknown
 
 PROGRAM = "python -m helpers"
 EXAMPLES = f"""
@@ -72,9 +73,9 @@ def _default_folder(options):
 
 def make_plan(options):
     """Decide which parts run with which parameters, a dict of dicts; refuse what cannot work."""
-    unknown = [part for part in options.parts if part.lower() not in PARTS]
-    if unknown:
-        raise ParameterError(f"unknown part {unknown[0]!r}: expected some of {', '.join(PARTS)}")
+    others = [part for part in options.parts if part.lower() not in PARTS]
+    if others:
+        raise ParameterError(f"unknown part {others[0]!r}: expected some of {', '.join(PARTS)}")
     chosen = {part.lower() for part in options.parts} or set(PARTS)
     parts = [part for part in PARTS if part in chosen]
     _refuse_unknown(options.parameters, parts)
@@ -92,7 +93,7 @@ def _refuse_unknown(parameters, parts):
         if name == "output_dir":
             raise ParameterError("parameter 'output_dir': set it with --output DIR")
         if name not in accepted:
-            raise known.unknown(name, accepted)
+            raise unknown(name, accepted)
 
 
 def _parameters(part, parts, options):

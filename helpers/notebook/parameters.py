@@ -5,49 +5,21 @@ stand in each notebook's parameters cell. Left out: whether folders, data and mo
 """
 
 import ast
-import difflib
 import re
 import time
 from typing import Annotated, Any, Literal, TypeVar
 
 import nbformat
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
 
 from helpers import files
+from helpers.notebook.refusals import WHERE, ParameterError, in_words, refusal, unknown
 
-WHERE = "; set it in the parameters cell or with -p {name} VALUE"
-KINDS = {
-    "integer": "a whole number",
-    "number": "a number",
-    "string": "a text",
-    "boolean": "true or false",
-}
-INJECTED = "# Parameters", "# Injected parameters"
-"""How the cell begins that papermill adds, before and after the command line has tidied it."""
+INJECTED = "# Parameters"
+"""How the cell begins that papermill adds."""
 FILE_CLOCK = 0.1
 """Seconds by which the clock that dates files may be behind."""
-LONGEST = 80
-"""Characters of a refused value that a message shows."""
-
-
-class OneLineError(ValueError):
-    """An error that says all in its message: a notebook shows no traceback above it."""
-
-    def _render_traceback_(self):
-        return [f"{type(self).__name__}: {self}"]
-
-
-class ParameterError(OneLineError):
-    """A value has the wrong type or is out of range; the message says what is allowed."""
 
 
 def _distinct(entries):
@@ -61,7 +33,7 @@ Layers = Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(max
 Several = Annotated[
     tuple[Entry, ...],
     Field(min_length=1, max_length=100, json_schema_extra={"uniqueItems": True}),
-    AfterValidator(_distinct),
+    pydantic.AfterValidator(_distinct),
 ]
 """Values of a hyperparameter that a grid combines with those of the others."""
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
@@ -77,15 +49,15 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     output_dir: str = Field(min_length=1, description="folder for the results")
-    _since: float = PrivateAttr(default_factory=lambda: time.time() - FILE_CLOCK)
+    _since: float = pydantic.PrivateAttr(default_factory=lambda: time.time() - FILE_CLOCK)
 
     def __init__(self, **values):
         try:
             super().__init__(**values)
-        except ValidationError as error:
-            raise _refusal(type(self), values, error.errors()[-1]) from None
+        except pydantic.ValidationError as error:
+            raise refusal(type(self), values, error.errors()[-1]) from None
 
-    @field_validator("*", mode="before")
+    @pydantic.field_validator("*", mode="before")
     @classmethod
     def _from_numpy(cls, value: Any) -> Any:
         """Take ranges, lists and NumPy's arrays as tuples, and NumPy's numbers as Python's."""
@@ -153,7 +125,7 @@ class PartC(Part):
     scheduler: str = Field(description="address of the Dask scheduler, with executor dask alone")
     resume: bool = Field(description="whether to go on with an interrupted grid")
 
-    @model_validator(mode="after")
+    @pydantic.model_validator(mode="after")
     def _has_scheduler(self):
         form = r"(\w+://)?[^/\s]+:\d+" if self.executor == "dask" else ""
         if not re.fullmatch(form, self.scheduler):
@@ -173,9 +145,7 @@ class PartD(Part):
 
 
 PARTS = {"a": PartA, "b": PartB, "c": PartC, "d": PartD}
-FULL = {
-    "a": {},
-    "b": {},
+FULL = {part: {} for part in PARTS} | {
     "c": {
         "num_hidden_layers": [3, 4, 5],
         "num_units": [30, 40, 50],
@@ -185,8 +155,7 @@ FULL = {
         "repeat_top": 5,
         "repeat_seeds": 3,
         "beyond_grid": True,
-    },
-    "d": {},
+    }
 }
 """What a full run injects; parts A, B and D are full size by default."""
 
@@ -251,61 +220,6 @@ def assigned(source):
     return found
 
 
-def unknown(name, accepted):
-    """Make the error for a parameter that no chosen part has."""
-    close = difflib.get_close_matches(name, accepted, 1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    listed = ", ".join(sorted(accepted))
-    return ParameterError(f"unknown parameter {name!r}: expected one of {listed}{hint}")
-
-
 def allowed(part, name):
     """Say in words what a parameter accepts, e.g. "a number above 0"."""
-    return _in_words(PARTS[part].model_json_schema()["properties"][name])
-
-
-def _in_words(schema):
-    if "enum" in schema:
-        return "one of " + ", ".join(map(repr, schema["enum"]))
-    if schema["type"] == "array":
-        fewest = "1 or more " if "minItems" in schema else ""
-        kind = "different values" if "uniqueItems" in schema else "values"
-        return f"a list of {fewest}{kind}, each {_in_words(schema['items'])}"
-    words = {
-        "minimum": "at least {:,}",
-        "exclusiveMinimum": "above {:,}",
-        "maximum": "at most {:,}",
-        "exclusiveMaximum": "below {:,}",
-    }
-    limits = [text.format(schema[key]) for key, text in words.items() if key in schema]
-    end = ", not empty" if "minLength" in schema else ""
-    return " ".join([KINDS[schema["type"]], " and ".join(limits)]).strip() + end
-
-
-def _refusal(kind, values, found):
-    """Make one line of what pydantic found wrong: what came last, an unknown name if any."""
-    if not found["loc"]:
-        return found["ctx"]["error"]
-    name = found["loc"][0]
-    if name not in kind.model_fields:
-        return unknown(name, kind.model_fields)
-    schema = kind.model_json_schema()["properties"][name]
-    state = f"{name} = {_short(values[name])}" if name in values else f"{name} is not set"
-    hint = _hint(schema.get("items", schema), values.get(name))
-    where = WHERE.format(name=name)
-    return ParameterError(f"{state}: expected {_in_words(schema)}{hint}{where}")
-
-
-def _hint(schema, value):
-    """Explain the commonest slip: a number that arrives as a text."""
-    entries = value if isinstance(value, (list, tuple)) else [value]
-    if schema.get("type") in ("string", None) or not any(isinstance(e, str) for e in entries):
-        return ""
-    yaml = "; YAML needs 1.0e-3 for 1e-3" if schema["type"] == "number" else ""
-    return f" (a text was given: leave out the quotes{yaml})"
-
-
-def _short(value):
-    """Show any value in one line of bearable length."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
+    return in_words(PARTS[part].model_json_schema()["properties"][name])

@@ -16,8 +16,8 @@ SECONDS = 1.0
 """Between two drawings of a growing picture, at least."""
 
 
-class Live:
-    """One line of output; ``update(text)`` replaces it."""
+class live:
+    """A line that shows how far a long cell is; ``update(text)`` replaces it."""
 
     def __init__(self):
         self._handle = display(_line(""), raw=True, display_id=True)
@@ -27,19 +27,16 @@ class Live:
         self._handle.update(_line(text), raw=True)
 
 
-def live():
-    """Start a line that shows how far a long cell is; it may differ from run to run.
+class watch:
+    """A picture that is drawn again as a network trains, and under it a line for each epoch.
 
-    Returns
-    -------
-    Live
-        Its ``update(text)`` replaces the line.
+    Give it to `helpers.sgd.train` as ``on_epoch``. It draws at most once a second, and at the end.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes a `helpers.sgd.History`, returns a picture of `helpers.figures`.
     """
-    return Live()
-
-
-class Watch:
-    """A picture that is drawn again as a network trains, and under it a line for each epoch."""
 
     def __init__(self, draw):
         self._draw, self._handle, self._history, self._next = draw, None, None, 0.0
@@ -64,22 +61,6 @@ class Watch:
         """Draw the last epoch when the cell ends, however it ends."""
         get_ipython().events.unregister("post_run_cell", self._end)
         self._show()
-
-
-def watch(draw):
-    """Watch a network train: a picture that grows, at most once a second, and a line per epoch.
-
-    Parameters
-    ----------
-    draw : callable
-        Takes a `helpers.sgd.History`, returns a picture of `helpers.figures`.
-
-    Returns
-    -------
-    callable
-        For ``on_epoch`` of `helpers.sgd.train`.
-    """
-    return Watch(draw)
 
 
 def _line(text):

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 from IPython.display import display
 
-from helpers.notebook.parameters import OneLineError
+from helpers.notebook.refusals import OneLineError
 
 RECORD = "application/vnd.helpers.record+json"
 VARIES = "application/vnd.helpers.varies+json"

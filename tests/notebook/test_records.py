@@ -232,7 +232,7 @@ def luminance(colour):
 
 
 def test_shown_source_has_colours_that_are_numbers_and_can_be_read(shown):
-    notebook.show_source(sgd.train, records.Record, progress.Watch)
+    notebook.show_source(sgd.train, records.Record, progress.watch)
     page = shown[0]["text/html"]
     ground = luminance(sources.BACKGROUND)
     colours = re.findall(r"(?<![-\w])color: ([^;\"]+)", page)
