@@ -29,7 +29,7 @@ def record_notebook(tmp_path_factory):
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         path = folder / "notebook.ipynb"
         nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-        return execute(path, folder / "partial.ipynb", {})
+        return execute(path, folder / ".partial.ipynb", {})
 
     return record
 

@@ -19,7 +19,7 @@ def main(names):
     for name in names or ["part_a", "part_b", "part_c", "part_d"]:
         path = NOTEBOOKS / f"{name}.ipynb"
         with tempfile.TemporaryDirectory() as folder:
-            notebook = execute(path, Path(folder) / "partial.ipynb", {})
+            notebook = execute(path, Path(folder) / ".partial.ipynb", {})
         write_text(path, nbformat.writes(notebook) + "\n")
         print(f"{name}: recorded")
 
