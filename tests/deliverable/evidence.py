@@ -26,7 +26,6 @@ from tests.tools.audit import ACCURACY
 
 PARTS = tuple(parameters.PARTS)
 NAMES = models.BEST, models.RECIPE, models.WIDE
-INJECTED = "injected-parameters"
 TOLERANCES = Path(__file__).with_name("tolerances.csv")
 CLAIMS = Path(__file__).with_name("claims.csv")
 SPREAD = files.PROJECT / "tests" / "benchmarks" / "spread.json"
@@ -60,6 +59,10 @@ def _read_notebook(path):
     return nbformat.read(path, as_version=4)
 
 
+def _committed(part):
+    return _read_notebook(files.NOTEBOOKS / f"part_{part}.ipynb")
+
+
 def outputs(notebook):
     """List all outputs of a notebook."""
     return [out for cell in notebook.cells for out in cell.get("outputs", [])]
@@ -85,15 +88,16 @@ def pages(found):
 def sources(found):
     """Compare sources, cell by cell, leaving out the cell with the run's parameters."""
     for part in PARTS:
-        committed = _read_notebook(files.NOTEBOOKS / f"part_{part}.ipynb").cells
-        recorded = [cell for cell in found.notebook(part).cells if not _is_injected(cell)]
-        both = [[(cell.cell_type, cell.source) for cell in side] for side in (committed, recorded)]
-        if both[0] != both[1]:
+        committed, recorded = (
+            [(cell.cell_type, cell.source) for cell in notebook.cells if not _is_injected(cell)]
+            for notebook in (_committed(part), found.notebook(part))
+        )
+        if committed != recorded:
             yield f"part_{part}.ipynb: cells differ from notebooks/part_{part}.ipynb"
 
 
 def _is_injected(cell):
-    return INJECTED in cell.metadata.get("tags", ())
+    return "injected-parameters" in cell.metadata.get("tags", ())
 
 
 def settings(found):
@@ -109,14 +113,11 @@ def tolerances(found):
     listed = {(row.part, row.value): row for row in pd.read_csv(TOLERANCES).itertuples()}
     spreads = json.loads(SPREAD.read_text("utf-8"))["machines"]["figures"]
     for part in PARTS:
-        committed = read_records(_read_notebook(files.NOTEBOOKS / f"part_{part}.ipynb"))
+        committed = read_records(_committed(part))
         for record in [*committed.values(), *found.records(part).values()]:
             row = listed.get((part, record.name))
-            if (
-                row is None
-                or row.bound != record.bound
-                or not np.isclose(row.limit, record.limit, rtol=0.01, atol=0)
-            ):
+            same_bound = row is not None and row.bound == record.bound
+            if not same_bound or not np.isclose(row.limit, record.limit, rtol=0.01, atol=0):
                 yield f"part {part}: {record}: not the tolerance of tolerances.csv"
     for part, name in listed:
         if name not in found.records(part):
@@ -194,9 +195,8 @@ def epochs(found):
     rows = found.curves.to_numpy()
     lines = [EPOCH.search(shown(out)) for out in outputs(found.notebook("a"))]
     said = np.array([[float(text) for text in line.groups()] for line in lines if line])
-    if said.shape != rows.shape or not np.allclose(
-        said * [1, 1, 0.01, 1, 0.01], rows, rtol=0, atol=5.1e-5
-    ):
+    units = 1, 1, 0.01, 1, 0.01
+    if said.shape != rows.shape or not np.allclose(said * units, rows, rtol=0, atol=5.1e-5):
         yield "learning_curves.csv: rows differ from the lines of part A"
     last = found.curves.iloc[-1]
     for name in "cross_entropy", "accuracy":
@@ -210,9 +210,7 @@ def sentences(found):
     sentences = found.text("hyperparameter_tune.txt").splitlines()
     if len(sentences) != len(found.table):
         yield "hyperparameter_tune.txt: not one sentence a row"
-    for number, (row, sentence) in enumerate(
-        zip(found.table.itertuples(), sentences, strict=False)
-    ):
+    for row, sentence in zip(found.table.itertuples(), sentences, strict=False):
         factors = [row.num_hidden_layers, row.num_units, row.num_epochs, row.batch_size]
         said = [float(text) for text in re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", sentence)]
         wanted = [*factors, row.learning_rate]
@@ -220,7 +218,7 @@ def sentences(found):
             wanted += [round(row.cross_entropy, 5), round(100 * row.accuracy, 2)]
         off = [number for number in wanted if min(abs(number - each) for each in said) > 1e-9]
         if off or len(said) != len(wanted):
-            yield f"hyperparameter_tune.txt, line {number + 1}: {sentence} is not {wanted}"
+            yield f"hyperparameter_tune.txt, line {row.Index + 1}: {sentence} is not {wanted}"
 
 
 def grid(found):
@@ -240,12 +238,11 @@ def card(found):
     best = found.table.sort_values(["accuracy", "cross_entropy"], ascending=[False, True]).iloc[0]
     if card["layer_sizes"] != [784, *[int(best.num_units)] * int(best.num_hidden_layers), 10]:
         yield "best_model.json: not the layers of the best row"
-    for name in "num_epochs", "batch_size", "learning_rate", "alpha":
-        if card["hyperparameters"][name] != best[name]:
+    settings = "num_epochs", "batch_size", "learning_rate", "alpha"
+    said = {name: card["hyperparameters"][name] for name in settings} | card["validation"]
+    for name, value in said.items():
+        if value != best[name]:
             yield f"best_model.json: {name} is not the best row's"
-    for name in "cross_entropy", "accuracy":
-        if card["validation"][name] != best[name]:
-            yield f"best_model.json: validation {name} is not the best row's"
     if found.value("c", "best validation accuracy") != best.accuracy:
         yield "part_c.ipynb: the best validation accuracy is not the best row's"
     for each in card["repeats"]:
@@ -255,21 +252,12 @@ def card(found):
 
 def scores(found):
     """Compare what the networks reach on test images between cards and notebooks."""
-    said = {
-        "best of the grid": models.BEST,
-        "grid's widths, best recipe": models.RECIPE,
-        "512-256": models.WIDE,
-    }
-    for words, name in said.items():
-        if (
-            found.value("c", f"test accuracy, {words}")
-            != found.model(name).card["test"]["accuracy"]
-        ):
+    networks = "best of the grid", "grid's widths, best recipe", "512-256"
+    said = [found.value("c", f"test accuracy, {words}") for words in networks]
+    for accuracy, name in zip(said, NAMES, strict=True):
+        if accuracy != found.model(name).card["test"]["accuracy"]:
             yield f"{name}.json: its test accuracy is not part C's"
-    if (
-        abs(found.value("d", "test accuracy") - found.value("c", "test accuracy, best of the grid"))
-        > 5e-4
-    ):
+    if abs(found.value("d", "test accuracy") - said[0]) > 5e-4:
         yield "part_d.ipynb: its test accuracy is not part C's"
     for words, scores in found.model(models.BEST).card["beyond_grid"]["test"].items():
         if scores["accuracy"] != found.value("c", f"test accuracy, {words}"):
@@ -283,10 +271,8 @@ def weights(found):
         for split, images in ("validation", data.load_training()[1]), ("test", data.load_test()):
             loss, accuracy = sgd.evaluate(model.layers, images)
             said = model.card[split]
-            if (
-                abs(accuracy - said["accuracy"]) > 5e-4
-                or abs(loss / said["cross_entropy"] - 1) > 1e-4
-            ):
+            far = abs(loss / said["cross_entropy"] - 1) > 1e-4
+            if far or abs(accuracy - said["accuracy"]) > 5e-4:
                 yield f"{name}_weights.npy reaches {accuracy:.2%} on {split}, its card says {said}"
 
 
@@ -377,11 +363,11 @@ def checked_network():
     for _, b in layers:
         b[...] = rng.uniform(-0.1, 0.1, b.shape)
     gradient = network.pack(network.backprop(layers, images, labels))
-    return (
-        weights,
-        lambda moved: network.cross_entropy(network.unpack(moved, sizes), images, labels),
-        gradient,
-    )
+
+    def objective(moved):
+        return network.cross_entropy(network.unpack(moved, sizes), images, labels)
+
+    return weights, objective, gradient
 
 
 # ---- pictures
@@ -396,16 +382,16 @@ def pictures_in(notebook):
     }
 
 
-PICTURES = (
-    ("c", "hyperparameter_tune.png"),
-    ("d", "weight_photo.png"),
-    ("d", "weight_photo_learned.png"),
-)
+PICTURES = {
+    "hyperparameter_tune.png": "c",
+    "weight_photo.png": "d",
+    "weight_photo_learned.png": "d",
+}
 
 
 def picture_files(found):
     """Look for the picture files in the notebooks that made them."""
-    for part, name in PICTURES:
+    for name, part in PICTURES.items():
         png = (found.folder / name).read_bytes()
         if png not in pictures_in(found.notebook(part)).values():
             yield f"{name} is not the picture in part_{part}.ipynb"
@@ -450,8 +436,7 @@ SAME_PICTURE = 0.002
 def all_pictures(found):
     """Compare pictures with those of notebooks/, in the parts that have the same parameters."""
     for part in "abd":
-        committed = pictures_in(_read_notebook(files.NOTEBOOKS / f"part_{part}.ipynb"))
-        recorded = pictures_in(found.notebook(part))
+        committed, recorded = pictures_in(_committed(part)), pictures_in(found.notebook(part))
         for alt in committed.keys() | recorded.keys():
             both = committed.get(alt), recorded.get(alt)
             if None in both or picture_distance(*both) > OTHER_PICTURE:
@@ -482,7 +467,7 @@ def _prose():
     """Join the Markdown of each notebook, and of README.md outside its generated tables."""
     texts = {}
     for part in PARTS:
-        cells = _read_notebook(files.NOTEBOOKS / f"part_{part}.ipynb").cells
+        cells = _committed(part).cells
         texts[f"part_{part}"] = [cell.source for cell in cells if cell.cell_type == "markdown"]
     readme = (files.PROJECT / "README.md").read_text("utf-8")
     texts["README"] = [re.sub(r"<!-- (\w+): .*?<!-- end of \1 -->", "", readme, flags=re.DOTALL)]

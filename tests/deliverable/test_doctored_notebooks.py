@@ -65,7 +65,16 @@ def forge_table(cell):
     cell.outputs[2].text = cell.outputs[2].text.replace("87.1", "97.1")
 
 
+def drop(cell):
+    cell.outputs.pop()
+
+
+def update(**changes):
+    return lambda cell: cell.update(changes)
+
+
 INSIDE = alter(0, value=0.8792)
+NO_PNG = base64.b64encode(b"no picture").decode()
 HONEST = {
     "nothing": (FIGURES, lambda cell: None),
     "a value inside its tolerance": (FIGURES, INSIDE),
@@ -74,83 +83,50 @@ HONEST = {
     "a live line that was interrupted": (PICTURE, say(0, "epoch 3 of 10")),
 }
 DOCTORED = {
-    "a value outside its tolerance": (
-        FIGURES,
-        alter(0, value=0.8793),
-        ("accuracy: recorded 0.8793, came out 0.87125", "differ by 0.008 (they differ by 0.00805)"),
-    ),
-    "a tolerance widened": (
-        FIGURES,
-        alter(0, limit=0.8),
-        ("recorded with: a rerun may differ by 0.8", "may differ by 0.008"),
-    ),
-    "another kind of bound": (FIGURES, alter(0, bound="rel"), ("by 0.008 of the value, but",)),
-    "a value outside its own bound": (FIGURES, alter(1, value=2e-5), ("outside its own bound",)),
-    "a value not finite": (FIGURES, alter(0, value=math.nan), ("is no record",)),
-    "a count": (TABLE, alter(0, value=59_211), ("recorded 59211", "the same in every run")),
-    "a value renamed": (
-        FIGURES,
-        alter(0, name="validation accuracy"),
-        ("recorded validation accuracy = 0.87125", "came out accuracy = 0.87125"),
-    ),
-    "a value dropped": (
-        FIGURES,
-        lambda cell: cell.outputs.pop(),
-        ("recorded: value\n", "came out: value, value"),
-    ),
-    "values exchanged": (
-        FIGURES,
-        lambda cell: cell.outputs.reverse(),
-        ("recorded accuracy", "came out relative error", "recorded relative error"),
-    ),
-    "a line that says something else": (
-        FIGURES,
-        say(0, "accuracy = 0.99   (a rerun may differ by 0.008)"),
-        ("its line says 'accuracy = 0.99", "its data accuracy = 0.87125"),
-    ),
-    "a value declared to vary": (
-        FIGURES,
-        let_vary,
-        ("recorded: text/plain that varies, value", "came out: value, value"),
-    ),
-    "a line moved": (
-        TABLE,
-        lambda cell: cell.outputs.insert(0, cell.outputs.pop()),
-        ("recorded: stdout, value, text/plain", "came out: value, text/plain that varies, stdout"),
-    ),
-    "a printed table": (TABLE, forge_table, ("mismatch 'stdout'", "0.01     97.1 %")),
-    "a picture dropped": (
-        PICTURE,
-        lambda cell: cell.outputs.pop(),
-        ("came out: text/plain that varies, image/png with text/plain",),
-    ),
-    "a picture replaced": (
-        PICTURE,
-        say(1, base64.b64encode(b"no picture").decode(), "image/png"),
-        ("the pictures differ: by 1.00 of 1",),
-    ),
-    "a warning recorded": (NOTE, warn, ("not allowed, was recorded: a warning",)),
-    "a warning that comes out": (
-        NOTE,
-        lambda cell: cell.update(source=cell.source.replace("if False", "if True")),
-        ("stderr, which is not allowed, came out: note",),
-    ),
-    "outputs cleared": (
-        FIGURES,
-        lambda cell: cell.update(outputs=[]),
-        ("recorded: nothing", "came out: value, value"),
-    ),
-    "outputs and counts cleared": (
-        FIGURES,
-        lambda cell: cell.update(outputs=[], execution_count=None),
-        ("holds no run of this cell",),
-    ),
-    "the count of a quiet cell cleared": (
-        QUIET,
-        lambda cell: cell.update(execution_count=None),
-        ("holds no run of this cell",),
-    ),
+    "a value outside its tolerance": (FIGURES, alter(0, value=0.8793)),
+    "a tolerance widened": (FIGURES, alter(0, limit=0.8)),
+    "another kind of bound": (FIGURES, alter(0, bound="rel")),
+    "a value outside its own bound": (FIGURES, alter(1, value=2e-5)),
+    "a value not finite": (FIGURES, alter(0, value=math.nan)),
+    "a count": (TABLE, alter(0, value=59_211)),
+    "a value renamed": (FIGURES, alter(0, name="validation accuracy")),
+    "a value dropped": (FIGURES, drop),
+    "values exchanged": (FIGURES, lambda cell: cell.outputs.reverse()),
+    "a line that says something else": (FIGURES, say(0, "accuracy = 0.99   (...)")),
+    "a value declared to vary": (FIGURES, let_vary),
+    "a line moved": (TABLE, lambda cell: cell.outputs.insert(0, cell.outputs.pop())),
+    "a printed table": (TABLE, forge_table),
+    "a picture dropped": (PICTURE, drop),
+    "a picture replaced": (PICTURE, say(1, NO_PNG, "image/png")),
+    "a warning recorded": (NOTE, warn),
+    "a warning that comes out": (NOTE, update(source=NOTE.replace("if False", "if True"))),
+    "outputs cleared": (FIGURES, update(outputs=[])),
+    "outputs and counts cleared": (FIGURES, update(outputs=[], execution_count=None)),
+    "the count of a quiet cell cleared": (QUIET, update(execution_count=None)),
 }
+SAYS = {
+    "a value outside its tolerance": "recorded 0.8793, came out 0.87125 … (they differ by 0.00805)",
+    "a tolerance widened": "recorded with: a rerun may differ by 0.8 … may differ by 0.008",
+    "another kind of bound": "by 0.008 of the value, but",
+    "a value outside its own bound": "outside its own bound",
+    "a value not finite": "is no record",
+    "a count": "recorded 59211 … the same in every run",
+    "a value renamed": "recorded validation accuracy = 0.87125 … came out accuracy = 0.87125",
+    "a value dropped": "recorded: value\n … came out: value, value",
+    "values exchanged": "recorded accuracy … came out relative error … recorded relative error",
+    "a line that says something else": "its line says 'accuracy = 0.99 … data accuracy = 0.87125",
+    "a value declared to vary": "recorded: text/plain that varies, value … came out: value, value",
+    "a line moved": "recorded: stdout, value, text/plain … value, text/plain that varies, stdout",
+    "a printed table": "mismatch 'stdout' … 0.01     97.1 %",
+    "a picture dropped": "came out: text/plain that varies, image/png with text/plain",
+    "a picture replaced": "the pictures differ: by 1.00 of 1",
+    "a warning recorded": "not allowed, was recorded: a warning",
+    "a warning that comes out": "stderr, which is not allowed, came out: note",
+    "outputs cleared": "recorded: nothing … came out: value, value",
+    "outputs and counts cleared": "holds no run of this cell",
+    "the count of a quiet cell cleared": "holds no run of this cell",
+}
+"""What the failure of a doctored cell says, in parts."""
 CHANGES = HONEST | DOCTORED
 
 
@@ -167,7 +143,7 @@ def results(recorded, check_notebooks, tmp_path_factory):
     notebook, cells = recorded
     doctored = copy.deepcopy(notebook)
     del doctored.cells[1:]
-    for number, (source, change, *_) in enumerate(CHANGES.values()):
+    for number, (source, change) in enumerate(CHANGES.values()):
         cell = copy.deepcopy(cells[source])
         cell.id = f"changed-{number}"
         change(cell)
@@ -197,8 +173,7 @@ def test_honest_cell_passes(failures, name):
 
 @pytest.mark.parametrize("name", DOCTORED)
 def test_doctored_cell_fails_and_says_why(failures, name):
-    *_, words = DOCTORED[name]
-    assert [word for word in words if word not in failures[name]] == [], failures[name]
+    assert all(words in failures[name] for words in SAYS[name].split(" … ")), failures[name]
 
 
 SHORT_RUN = "hidden_layers:", "read_parameters(", "import analysis", "load_training", "short run"
