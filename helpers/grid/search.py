@@ -7,7 +7,6 @@ whole. Left out on purpose: adaptive search (every run of the grid is wanted), t
 
 import itertools
 import math
-import os
 import time
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from contextlib import suppress
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers import data, network, sgd
-from helpers.files import replacing
+from helpers.files import replacing, write_text
 from helpers.grid import lanes
 from helpers.grid.executors import ExecutorError
 from helpers.grid.units import RESULT
@@ -55,30 +54,7 @@ class Run:
         return network.unpack(self.weights, self.recipe.layer_sizes)
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a search is; printed, it is one line."""
-
-    done: int
-    total: int
-    best: float
-    elapsed: float
-    left: float
-    unfit: int
-
-    def __str__(self):
-        text = (
-            f"{self.done} of {self.total} runs, best {self.best:.2%}, "
-            f"{_clock(self.elapsed)} elapsed, about {_clock(self.left)} left"
-        )
-        return text + (
-            f"; {self.unfit} damaged file{'s' * (self.unfit > 1)}, trained again"
-            if self.unfit
-            else ""
-        )
-
-
-def search(units, folder, open_executor, resume=False, on_progress=None):
+def search(units, folder, open_executor, resume=False, on_progress=lambda line: None):
     """Train units, and take up again what a dead worker dropped.
 
     Parameters
@@ -91,8 +67,8 @@ def search(units, folder, open_executor, resume=False, on_progress=None):
         units to have under way at once (`helpers.grid.executors`).
     resume : bool
         Whether to take finished units from `folder` instead of training them again.
-    on_progress : callable, optional
-        Called with a `Progress` at the start, every `REPORT_EVERY` seconds and as units finish.
+    on_progress : callable
+        Called with a line (str) at the start, every `REPORT_EVERY` seconds and as units finish.
 
     Returns
     -------
@@ -112,8 +88,9 @@ def search(units, folder, open_executor, resume=False, on_progress=None):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    finished, unfit = _load_all(folder, units) if resume else ({}, 0)
-    meter = _Meter(units, folder, finished, unfit, on_progress or (lambda progress: None))
+    kept = [unit for unit in units if unit_file(folder, unit).exists()] if resume else []
+    finished = {unit: (found, 0.0) for unit in kept if (found := load(folder, unit))}
+    meter = _Meter(units, folder, finished, len(kept) - len(finished), on_progress)
     for attempt in range(1, ATTEMPTS + 1):
         todo = [unit for unit in units if unit not in finished]
         try:
@@ -132,14 +109,6 @@ def search(units, folder, open_executor, resume=False, on_progress=None):
             line = f"stopped, {saved}; resume = True goes on from there"
             stop._render_traceback_ = lambda line=line: [line]
             raise
-
-
-def _load_all(folder, units):
-    """Give {unit: (what it found, 0.0)} of those on disk, and the number of unfit files."""
-    loaded = {unit: load(folder, unit) for unit in units}
-    finished = {unit: (found, 0.0) for unit, found in loaded.items() if found}
-    missing = [unit for unit in units if unit not in finished]
-    return finished, sum(unit_file(folder, unit).exists() for unit in missing)
 
 
 def _as_finished(executor, units, width, folder, report):
@@ -166,16 +135,13 @@ def train_unit(unit, folder):
     the file of `progress_file` says how far it is, if `folder` can be reached from here.
     """
     training, validation = data.load_training()
-    found, path, best = {}, progress_file(folder, unit), 0.0
+    found = {}
 
     def on_epoch(epoch, ended):
-        nonlocal best
-        for recipe, weights in ended.items():
-            found[recipe] = measure(recipe, weights, validation)
-            best = max(best, found[recipe][1])
+        found.update({run: measure(run, weights, validation) for run, weights in ended.items()})
+        best = max([0.0, *(accuracy for _, accuracy, _ in found.values())])
         with suppress(OSError):
-            path.with_suffix(".part").write_text(f"{epoch} {best}")
-            os.replace(path.with_suffix(".part"), path)
+            write_text(progress_file(folder, unit), f"{epoch} {best}")
 
     lanes.train(unit.recipes, training, on_epoch=on_epoch)
     columns = map(np.hstack, zip(*(found[recipe] for recipe in unit.recipes), strict=True))
@@ -183,11 +149,11 @@ def train_unit(unit, folder):
 
 
 def measure(recipe, weights, validation):
-    """Evaluate a trained network: cross-entropy, accuracy, whether it diverged, its weights."""
+    """Evaluate a trained network: cross-entropy, accuracy, its weights; NaN if it diverged."""
     scores = sgd.evaluate(network.unpack(weights, recipe.layer_sizes), validation)
     if np.isfinite([*scores, weights.sum()]).all():
-        return *scores, False, weights
-    return 0.0, 0.0, True, np.zeros_like(weights)
+        return *scores, weights
+    return np.nan, np.nan, np.zeros_like(weights)
 
 
 def progress_file(folder, unit):
@@ -198,9 +164,9 @@ def progress_file(folder, unit):
 def _runs(unit, found, seconds):
     sizes = [network.num_weights(recipe.layer_sizes) for recipe in unit.recipes]
     weights = np.split(found["weights"], np.cumsum(sizes)[:-1])
-    scores = np.where(found["diverged"], np.nan, [found["cross_entropy"], found["accuracy"]])
-    for recipe, (loss, accuracy), vector in zip(unit.recipes, scores.T, weights, strict=True):
-        yield Run(recipe, float(loss), float(accuracy), vector, seconds)
+    scores = found["cross_entropy"].tolist(), found["accuracy"].tolist()
+    for recipe, *result in zip(unit.recipes, *scores, weights, strict=True):
+        yield Run(recipe, *result, seconds)
 
 
 def unit_file(folder, unit):
@@ -221,26 +187,21 @@ def save(folder, unit, fingerprint, found):
 
 
 def load(folder, unit):
-    """Read a finished unit back; None if there is no whole and fitting one: it trains again."""
-    found = read(unit_file(folder, unit)) or {}
+    """Read a finished unit back; None if it is not whole and fitting: it trains again."""
     size = sum(network.num_weights(recipe.layer_sizes) for recipe in unit.recipes)
-    shapes = {name: (size if name == "weights" else len(unit.recipes),) for name in RESULT}
+    try:
+        with np.load(unit_file(folder, unit), allow_pickle=False) as file:
+            found = dict(file)
+    except Exception:  # whatever a damaged file raises
+        return None
     fits = (
         str(found.pop("fingerprint", "")) == unit.fingerprint
         and {name: each.dtype for name, each in found.items()} == RESULT
-        and {name: each.shape for name, each in found.items()} == shapes
-        and all(np.isfinite(each).all() for each in found.values())
+        and found["weights"].shape == (size,)
+        and found["accuracy"].shape == found["cross_entropy"].shape == (len(unit.recipes),)
+        and np.isfinite(found["weights"]).all()
     )
     return found if fits else None
-
-
-def read(path):
-    """Read the arrays of a unit's file; None if it is missing or not whole."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except Exception:  # whatever a damaged file raises
-        return None
 
 
 class _Meter:
@@ -259,24 +220,32 @@ class _Meter:
 
     def report(self):
         states = [(unit, *self._state(unit)) for unit in self._units]
-        passed = sum(u.cost * epoch / u.num_epochs for u, epoch, _ in states) - self._saved
-        left = sum(unit.cost for unit in self._units) - self._saved - passed
-        rate = passed / self.elapsed()
-        runs = [r.num_epochs <= epoch for unit, epoch, _ in states for r in unit.recipes]
+        passed = sum(unit.cost * epoch / unit.num_epochs for unit, epoch, _ in states)
+        left = sum(unit.cost for unit in self._units) - passed
+        left = left and self.elapsed() * left / (passed - self._saved or math.nan)
+        runs = [run.num_epochs <= epoch for unit, epoch, _ in states for run in unit.recipes]
         best = max((best for *_, best in states), default=0.0)
-        left = left / rate if rate else math.nan if left else 0.0
-        progress = Progress(sum(runs), len(runs), best, self.elapsed(), left, self._unfit)
-        self._on_progress(progress)
+        line = progress_line(sum(runs), len(runs), best, self.elapsed(), left, self._unfit)
+        self._on_progress(line)
 
     def _state(self, unit):
         """Look up the epoch and the best accuracy that a unit has reached."""
         if unit in self._finished:
-            return unit.num_epochs, self._finished[unit][0]["accuracy"].max()
+            return unit.num_epochs, max(0.0, *self._finished[unit][0]["accuracy"])
         try:
             epoch, best = progress_file(self._folder, unit).read_text().split()
             return int(epoch), float(best)
         except (OSError, ValueError):
             return 0, 0.0
+
+
+def progress_line(done, total, best, elapsed, left, unfit):
+    """Say in one line how far a search is."""
+    damaged = f"; damaged files, trained again: {unfit}" if unfit else ""
+    return (
+        f"{done} of {total} runs, best {best:.2%}, "
+        f"{_clock(elapsed)} elapsed, about {_clock(left)} left{damaged}"
+    )
 
 
 def _clock(seconds):

@@ -90,9 +90,8 @@ def test_what_is_no_table_is_named(tmp_path):
 
 
 def test_a_sentence_reads_like_the_assignments_log():
-    good, bad = grid_table.sentences(table((0.8712, 0.412346, 0.01, 0), (NAN, NAN, 9, 0))).split(
-        "\n"
-    )[:2]
+    frame = table((0.8712, 0.412346, 0.01, 0), (NAN, NAN, 9, 0))
+    good, bad = grid_table.sentences(frame).splitlines()
     assert good == (
         "Hidden Lrs: 2, n_hidden_units: 30, Num Epoch: 50, Batch size: 16, "
         "Learning rate: 0.01, validation: Unregularise CE: 0.41235, accuracy: 87.12%"

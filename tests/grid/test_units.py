@@ -74,7 +74,8 @@ def test_the_options_are_five_trajectories_per_seed():
 
 def test_the_fingerprint_covers_all_that_decides_the_numbers(monkeypatch):
     recipe = list_runs(**SMALL)[0]
-    found = {Unit((recipe,)).fingerprint, Unit((replace(recipe, num_epochs=3),)).fingerprint}
+    others = replace(recipe, num_epochs=3), replace(recipe, alpha=0.001)
+    found = {Unit((each,)).fingerprint for each in (recipe, *others)}
     assert "np.matmul" in units.CODE[-1]
     for module, name, value in [
         (data, "SPLIT_SEED", 1),
@@ -84,4 +85,4 @@ def test_the_fingerprint_covers_all_that_decides_the_numbers(monkeypatch):
     ]:
         monkeypatch.setattr(module, name, value)
         found.add(Unit((recipe,)).fingerprint)
-    assert len(found) == 6
+    assert len(found) == 7
