@@ -23,32 +23,27 @@ import report
 
 STEPS_JSON = Path(__file__).with_name("steps.json")
 TIMING = Path(__file__).resolve().parents[2] / "outputs" / "timing.json"
+ROUNDS = {"table": 5, "grid": 3}
+"""Turns of each contender at the shapes of table (a), and at the others."""
 PACKAGES = "numpy", "scipy", "torch", "jax", "jaxlib", "scikit-learn"
 
 
 def main():
     """Measure or reuse, derive, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="turns at the shapes of table (a)")
-    parser.add_argument("--grid-rounds", type=int, default=3, help="turns at the other shapes")
     parser.add_argument("--reuse", action="store_true", help="measure nothing, read steps.json")
-    parser.add_argument("--timing", type=Path, default=TIMING, help="JSON with a measured grid")
-    settings = parser.parse_args()
-    if min(settings.rounds, settings.grid_rounds) < 2:
-        parser.error("quartiles need at least 2 rounds")
+    reuse = parser.parse_args().reuse
     entries = json.loads(STEPS_JSON.read_text("utf-8")) if STEPS_JSON.exists() else {}
-    if not settings.reuse:
-        entry = measure(settings.rounds, settings.grid_rounds)
-        entries[entry["kernels"]] = entry
-    for kernels in entries if settings.reuse else [entry["kernels"]]:
-        derive(entries[kernels], settings.timing)
-        print(report.table(entries[kernels]), end="\n\n")
+    news = entries if reuse else {entry["kernels"]: entry for entry in [measure()]}
+    for entry in news.values():
+        derive(entry)
+        print(report.table(entry), end="\n\n")
     from helpers.files import write_json
 
-    write_json(STEPS_JSON, dict(sorted(entries.items())))
+    write_json(STEPS_JSON, dict(sorted((entries | news).items())))
 
 
-def measure(rounds, grid_rounds):
+def measure():
     """Time all contenders on all shapes.
 
     Returns
@@ -57,10 +52,13 @@ def measure(rounds, grid_rounds):
         An entry without what follows from its numbers (`derive`).
     """
     use_one_core()
+    from helpers.grid.executors import blas_kernels
+
+    kernels = blas_kernels()  # before SciPy and the others bring more kinds
     # only now: the libraries ask for the number of threads when they are imported
     import torch
     from contenders import MAKERS, prepare
-    from threadpoolctl import threadpool_info, threadpool_limits
+    from threadpoolctl import threadpool_limits
 
     from helpers import data
 
@@ -70,22 +68,20 @@ def measure(rounds, grid_rounds):
         idle_share = cpu_share_while_idle()
         wall, cpu, shapes = time.perf_counter(), time.process_time(), []
         for shape in dict.fromkeys(report.STEP_SHAPES + report.GRID_SHAPES):
-            in_table = shape in report.STEP_SHAPES
-            in_grid = shape in report.GRID_SHAPES
-            names = report.CONTENDERS if in_table else {}
-            names = names | (report.GRID_CONTENDERS if in_grid else {})
-            contenders = {name: MAKERS[name](shape, material) for name in names}
-            seconds = take_turns(contenders, rounds if in_table else grid_rounds)
+            in_table, in_grid = shape in report.STEP_SHAPES, shape in report.GRID_SHAPES
+            names = [*report.CONTENDERS] * in_table + [*report.GRID_CONTENDERS] * in_grid
+            contenders = {name: MAKERS[name](shape, material) for name in dict.fromkeys(names)}
+            seconds = take_turns(contenders, ROUNDS["table" if in_table else "grid"])
             shapes.append({"shape": list(shape), "microseconds": summaries(seconds)})
             print(f"{len(shapes):2} of 28 shapes", end="\r", flush=True)
         cpu_share = (time.process_time() - cpu) / (time.perf_counter() - wall)
     return {
-        "kernels": kernels_of_numpy(threadpool_info()),
+        "kernels": kernels,
         "cpu": cpu_model(),
         "date": date.today().isoformat(),
         "versions": {"Python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
-        "rounds": {"table": rounds, "grid": grid_rounds},
+        "rounds": ROUNDS,
         "cpu_share": cpu_share,
         "idle_share": idle_share,
         "shapes": shapes,
@@ -131,13 +127,6 @@ def summaries(seconds):
     return found
 
 
-def kernels_of_numpy(pools):
-    """Name the kernels of the BLAS that NumPy itself carries (SciPy carries another)."""
-    blas = [pool for pool in pools if pool["user_api"] == "blas"]
-    own = [pool for pool in blas if "numpy" in pool["filepath"].lower()]
-    return (own or blas)[0].get("architecture", "unknown")
-
-
 def cpu_model():
     """Name the processor."""
     with contextlib.suppress(OSError):
@@ -147,20 +136,20 @@ def cpu_model():
     return platform.processor() or platform.machine()
 
 
-def derive(entry, timing):
+def derive(entry):
     """Add to an entry what follows from its numbers, and the measured time of the grid."""
     entry["grid"] = {
         "projected": report.project_grid(entry),
-        "measured_minutes": measured_minutes(entry["kernels"], timing),
+        "measured_minutes": measured_minutes(entry["kernels"]),
     }
     entry["targets"] = report.targets(entry)
 
 
-def measured_minutes(kernels, timing):
+def measured_minutes(kernels):
     """Read how long part C trained in all, if it was run on two cores with these kernels."""
-    if not timing.exists():
+    if not TIMING.exists():
         return None
-    found = json.loads(timing.read_text("utf-8"))
+    found = json.loads(TIMING.read_text("utf-8"))
     machine = found["machine"]
     fits = (machine["kernels"], machine["cores"]) == (kernels, report.NUM_CORES)
     return sum(found["seconds"].values()) / 60 if fits else None

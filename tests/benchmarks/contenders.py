@@ -56,12 +56,11 @@ def some_steps(shape):
 
 
 def lane_of(shape, material, num_members=1, depths=None):
-    """Make a lane: `num_members` networks of one shape, or three rates at each of some depths."""
-    count = num_members if depths is None else len(RATES)
+    """Make a lane: `num_members` networks of a shape, or of each of some depths instead."""
     recipes = [
         Recipe(layer_sizes(each), 100, shape.batch_size, RATES[k % len(RATES)], seed=k)
         for each in [shape._replace(num_hidden_layers=d) for d in depths or [shape[1]]]
-        for k in range(count)
+        for k in range(num_members)
     ]
     return Lane(recipes, material.training)
 
@@ -226,9 +225,8 @@ def jax_scan(shape, material):
     minibatches gathered inside the scan without bounds checks, the weights' buffers donated.
     """
     images, labels = material.jax_images, material.jax_labels
-    layers = network.unpack(
-        network.init_weights(layer_sizes(shape), 0, np.float32), layer_sizes(shape)
-    )
+    sizes = layer_sizes(shape)
+    layers = network.unpack(network.init_weights(sizes, 0, np.float32), sizes)
     weights = [(jnp.asarray(W), jnp.asarray(b[:, None])) for W, b in layers]
 
     def loss(weights, x, y):
@@ -270,7 +268,7 @@ MAKERS = {
     "blas_9": partial(blas_calls, num_members=9),
     "alone": this_project,
     "lane_9": partial(this_project, num_members=9),
-    "grid_lane": partial(this_project, depths=(3, 4, 5)),
+    "grid_lane": partial(this_project, num_members=3, depths=(3, 4, 5)),
     "paper": paper,
     "jax": jax_scan,
     "notebook": notebook_style,

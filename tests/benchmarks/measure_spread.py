@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import scipy.linalg  # noqa: F401  (loads SciPy's OpenBLAS, for threadpool_info to see)
 from numpy._core import _multiarray_umath as simd
 from threadpoolctl import threadpool_info
@@ -126,17 +127,9 @@ def figures_under(name, environment, seed=0):
 
 def spread_of(runs):
     """Summarise each figure over runs: its first value, extremes and spread."""
-    first = next(iter(runs.values()))
-    columns = {figure: [run[figure] for run in runs.values()] for figure in first}
-    return {
-        figure: {
-            "first": values[0],
-            "min": min(values),
-            "max": max(values),
-            "spread": max(values) - min(values),
-        }
-        for figure, values in columns.items()
-    }
+    frame = pd.DataFrame(runs).T
+    found = pd.DataFrame({"first": frame.iloc[0], "min": frame.min(), "max": frame.max()})
+    return found.assign(spread=found["max"] - found["min"]).to_dict("index")
 
 
 def measure(requests):

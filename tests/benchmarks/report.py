@@ -8,6 +8,8 @@ import itertools
 from math import fsum
 from typing import NamedTuple
 
+import numpy as np
+
 CONTENDERS = {
     "blas": "BLAS alone",
     "blas_9": "BLAS, 9",
@@ -39,47 +41,43 @@ class Shape(NamedTuple):
     batch_size: int
 
 
-STEP_SHAPES = tuple(
-    Shape(*numbers) for numbers in [(30, 3, 16), (30, 3, 64), (50, 5, 16), (50, 5, 64), (64, 3, 8)]
-)
-GRID_SHAPES = tuple(
-    Shape(*numbers) for numbers in itertools.product((30, 40, 50), (3, 4, 5), (16, 32, 64))
-)
+TABLE = (30, 3, 16), (30, 3, 64), (50, 5, 16), (50, 5, 64), (64, 3, 8)
+GRID = itertools.product((30, 40, 50), (3, 4, 5), (16, 32, 64))
+STEP_SHAPES = tuple(Shape(*numbers) for numbers in TABLE)
+GRID_SHAPES = tuple(Shape(*numbers) for numbers in GRID)
 
 
-def median_of(entry, shape, contender):
-    """Look up a median, in microseconds a step and network."""
-    for found in entry["shapes"]:
-        if found["shape"] == list(shape):
-            return found["microseconds"][contender]["median"]
-    raise KeyError(f"{shape} was not measured")
+def microseconds(entry, shape):
+    """Look up what was measured on a shape: contender -> its median and quartiles."""
+    return next(f["microseconds"] for f in entry["shapes"] if f["shape"] == list(shape))
 
 
-def grid_minutes(entry, contender):
+def ratio(entry, shape, name, to):
+    """Divide one contender's median on a shape by another's."""
+    found = microseconds(entry, shape)
+    return found[name]["median"] / found[to]["median"]
+
+
+def project_grid(entry):
     """Project the grid: 27 shapes x 3 rates = 81 trainings of 100 epochs, on two cores.
 
     Steps only, one process a core, perfectly shared. With 50 epochs a checkpoint of 100 this is
     the grid of 162 runs; trained one by one, the 162 runs take 1.5 times as long.
-    """
-    microseconds = fsum(
-        -(-NUM_IMAGES // shape.batch_size) * median_of(entry, shape, contender)
-        for shape in GRID_SHAPES
-    )
-    return microseconds * NUM_EPOCHS * NUM_RATES / NUM_CORES / 60e6
-
-
-def project_grid(entry):
-    """Project the grid for every contender that was measured on all its shapes.
 
     Returns
     -------
     dict
-        Contender -> minutes for ``81_trainings`` and for ``162_runs``.
+        Contender, if measured on all shapes -> minutes for ``81_trainings`` and ``162_runs``.
     """
-    minutes = {name: grid_minutes(entry, name) for name in GRID_CONTENDERS}
-    return {
-        name: {"81_trainings": found, "162_runs": 1.5 * found} for name, found in minutes.items()
-    }
+    projected = {}
+    for name in GRID_CONTENDERS:
+        epoch = fsum(
+            -(-NUM_IMAGES // shape.batch_size) * microseconds(entry, shape)[name]["median"]
+            for shape in GRID_SHAPES
+        )
+        minutes = epoch * NUM_EPOCHS * NUM_RATES / NUM_CORES / 60e6
+        projected[name] = {"81_trainings": minutes, "162_runs": 1.5 * minutes}
+    return projected
 
 
 def targets(entry):
@@ -102,17 +100,17 @@ def _blas_targets(entry):
     }
     for name, by_shape in limits.items():
         for shape, limit in by_shape.items():
-            ratio = median_of(entry, shape, name) / median_of(entry, shape, "blas")
             what = f"{_short(shape)}: {CONTENDERS[name]} / BLAS alone"
-            yield _target(what, ratio, at_most=limit if has_target else None)
+            at_most = limit if has_target else None
+            yield _target(what, ratio(entry, shape, name, "blas"), at_most=at_most)
 
 
 def _peer_targets(entry):
     for shape in STEP_SHAPES:
         limit = {16: 4, 64: 2.5}.get(shape.batch_size)
         for name, at_least in {"torch": limit, "sklearn": limit, "notebook": 2.7}.items():
-            ratio = median_of(entry, shape, name) / median_of(entry, shape, "alone")
-            yield _target(f"{_short(shape)}: {CONTENDERS[name]} / alone", ratio, at_least=at_least)
+            what = f"{_short(shape)}: {CONTENDERS[name]} / alone"
+            yield _target(what, ratio(entry, shape, name, "alone"), at_least=at_least)
 
 
 def _grid_targets(entry):
@@ -125,10 +123,9 @@ def _grid_targets(entry):
 
 
 def _target(what, value, at_most=None, at_least=None):
-    if value is None or (at_most is None and at_least is None):
-        met = None
-    else:
-        met = value <= at_most if at_most is not None else value >= at_least
+    met = None
+    if value is not None and (at_most or at_least):
+        met = value <= at_most if at_most else value >= at_least
     return {"what": what, "value": value, "at_most": at_most, "at_least": at_least, "met": met}
 
 
@@ -148,8 +145,7 @@ def table(entry):
 
 def _head(entry):
     versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
-    yield f"kernels {entry['kernels']}; {entry['cpu']}; {entry['date']}"
-    yield versions
+    yield f"kernels {entry['kernels']}; {entry['cpu']}; {entry['date']}\n{versions}"
     yield (
         f"one pinned core, of whose time the benchmark got {entry['cpu_share']:.0%}; "
         f"idle threads use {entry['idle_share']:.1%}"
@@ -161,11 +157,8 @@ def _steps(entry):
     yield "(a) microseconds a step and network: median, and half the distance of the quartiles"
     yield "h, L, B    " + "".join(f"{heading:>13}" for heading in CONTENDERS.values())
     for shape in STEP_SHAPES:
-        found = next(f for f in entry["shapes"] if f["shape"] == list(shape))["microseconds"]
-        cells = [
-            f"{f['median']:.1f} ±{(f['quartiles'][1] - f['quartiles'][0]) / 2:.1f}"
-            for f in map(found.get, CONTENDERS)
-        ]
+        found = map(microseconds(entry, shape).get, CONTENDERS)
+        cells = [f"{f['median']:.1f} ±{np.ptp(f['quartiles']) / 2:.1f}" for f in found]
         yield f"{_short(shape):11}" + "".join(f"{cell:>13}" for cell in cells)
 
 

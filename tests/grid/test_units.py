@@ -44,7 +44,7 @@ def test_the_full_grid_is_nine_lanes_of_nine_networks_longest_first():
     assert found[0].recipes[0].layer_sizes[1] == 50 and found[0].recipes[0].batch_size == 16
 
 
-def test_no_unit_is_larger_than_asked_and_each_run_is_in_one():
+def test_each_run_is_in_one_unit_no_larger_than_asked_by_seeds_which_share_minibatches():
     runs = list_runs(**FULL | {"num_seeds": 2})
     for largest in (1, 4, 9):
         found = make_units(runs, largest)
@@ -52,11 +52,7 @@ def test_no_unit_is_larger_than_asked_and_each_run_is_in_one():
         for unit in found:
             assert len({units.trajectory(recipe) for recipe in unit.recipes}) <= largest
             lanes.Lane(unit.recipes, FEW)
-
-
-def test_seeds_come_together_so_that_lanes_share_minibatches():
-    for unit in make_units(list_runs(**FULL | {"num_seeds": 2})):
-        assert len({recipe.shuffle_seed for recipe in unit.recipes}) == 1
+    assert all(len({recipe.shuffle_seed for recipe in unit.recipes}) == 1 for unit in found)
 
 
 def test_repeats_take_the_next_seeds_for_weights_and_minibatches():
