@@ -55,26 +55,10 @@ def measure():
     from helpers.grid.executors import blas_kernels
 
     kernels = blas_kernels()  # before SciPy and the others bring more kinds
-    # only now: the libraries ask for the number of threads when they are imported
-    import torch
-    from contenders import MAKERS, prepare
-    from threadpoolctl import threadpool_limits
-
-    from helpers import data
-
-    torch.set_num_threads(1)
-    material = prepare(data.load_training()[0])
-    with threadpool_limits(1):
-        idle_share = cpu_share_while_idle()
-        wall, cpu, shapes = time.perf_counter(), time.process_time(), []
-        for shape in dict.fromkeys(report.STEP_SHAPES + report.GRID_SHAPES):
-            in_table, in_grid = shape in report.STEP_SHAPES, shape in report.GRID_SHAPES
-            names = [*report.CONTENDERS] * in_table + [*report.GRID_CONTENDERS] * in_grid
-            contenders = {name: MAKERS[name](shape, material) for name in dict.fromkeys(names)}
-            seconds = take_turns(contenders, ROUNDS["table" if in_table else "grid"])
-            shapes.append({"shape": list(shape), "microseconds": summaries(seconds)})
-            print(f"{len(shapes):2} of 28 shapes", end="\r", flush=True)
-        cpu_share = (time.process_time() - cpu) / (time.perf_counter() - wall)
+    idle_share = cpu_share_while_idle()
+    wall, cpu = time.perf_counter(), time.process_time()
+    shapes = measure_shapes()
+    cpu_share = (time.process_time() - cpu) / (time.perf_counter() - wall)
     return {
         "kernels": kernels,
         "cpu": cpu_model(),
@@ -86,6 +70,28 @@ def measure():
         "idle_share": idle_share,
         "shapes": shapes,
     }
+
+
+def measure_shapes():
+    """Time all contenders on all shapes; a dict of microseconds for each shape."""
+    # only now: the libraries ask for the number of threads when they are imported
+    import torch
+    from contenders import MAKERS, prepare
+    from threadpoolctl import threadpool_limits
+
+    from helpers import data
+
+    torch.set_num_threads(1)
+    material, found = prepare(data.load_training()[0]), []
+    with threadpool_limits(1):
+        for shape in dict.fromkeys(report.STEP_SHAPES + report.GRID_SHAPES):
+            in_table, in_grid = shape in report.STEP_SHAPES, shape in report.GRID_SHAPES
+            names = [*report.CONTENDERS] * in_table + [*report.GRID_CONTENDERS] * in_grid
+            contenders = {name: MAKERS[name](shape, material) for name in dict.fromkeys(names)}
+            seconds = take_turns(contenders, ROUNDS["table" if in_table else "grid"])
+            found.append({"shape": list(shape), "microseconds": summaries(seconds)})
+            print(f"{len(found):2} of 28 shapes", end="\r", flush=True)
+    return found
 
 
 def use_one_core():

@@ -65,34 +65,40 @@ def lane_of(shape, material, num_members=1, depths=None):
     return Lane(recipes, material.training)
 
 
-def this_project(shape, material, **members):
-    """The project's fast step: an epoch's minibatches drawn, the first ones run."""
-    lane, num_images = lane_of(shape, material, **members), len(material.training.labels)
-    draws = itertools.count()
+def running(shape, draw, step, num_networks=1):
+    """Make a function that draws an epoch's minibatches and takes the first steps."""
+    epochs = itertools.count()
 
     def run():
-        epoch = next(draws)
-        rate, batches = lane.rate(epoch), lane.minibatches(num_images, epoch)
-        for batch in batches[: some_steps(shape)]:
-            lane.step(batch, rate)
-        return some_steps(shape) * len(lane.members)
+        for batch in draw(next(epochs))[: some_steps(shape)]:
+            step(batch)
+        return some_steps(shape) * num_networks
 
     return run
+
+
+def cut(order, shape):
+    """Cut the minibatches that are used from a shuffled epoch."""
+    starts = range(0, some_steps(shape) * shape.batch_size, shape.batch_size)
+    return [order[start : start + shape.batch_size] for start in starts]
+
+
+def this_project(shape, material, **members):
+    """The project's fast step."""
+    lane = lane_of(shape, material, **members)
+    draw = partial(lane.minibatches, len(material.training.labels))
+    return running(shape, draw, partial(lane.step, rate=lane.rate(0)), len(lane.members))
 
 
 def paper(shape, material):
     """The step that students read, `helpers.sgd.step`."""
     weights = network.init_weights(layer_sizes(shape), 0, np.float32)
     layers, (images, labels) = network.unpack(weights, layer_sizes(shape)), material.training
-    draws = itertools.count()
 
-    def run():
-        batches = sgd.minibatches(len(labels), shape.batch_size, next(draws))
-        for batch in batches[: some_steps(shape)]:
-            sgd.step(layers, images[batch], labels[batch], np.float32(0.01))
-        return some_steps(shape)
+    def step(batch):
+        sgd.step(layers, images[batch], labels[batch], np.float32(0.01))
 
-    return run
+    return running(shape, partial(sgd.minibatches, len(labels), shape.batch_size), step)
 
 
 def blas_calls(shape, material, **members):
@@ -127,43 +133,43 @@ def notebook_style(shape, material):
     weights = network.init_weights(sizes, 0)
     rng = np.random.default_rng(0)
 
-    def unpack(weights):
-        matrices, biases, start = [], [], 0
-        for n_in, n_out in itertools.pairwise(sizes):
-            matrices.append(weights[start : start + n_out * n_in].reshape(n_out, n_in))
-            start += n_out * n_in
-        for n_out in sizes[1:]:
-            biases.append(weights[start : start + n_out])
-            start += n_out
-        return matrices, biases
-
-    def gradient(weights, x, y):
-        matrices, biases = unpack(weights)
-        zs, hs = [], [x]
-        for W, b in zip(matrices, biases, strict=True):
-            zs.append(hs[-1] @ W.T + b)
-            hs.append(np.maximum(zs[-1], 0))
-        exponentials = np.exp(zs[-1] - zs[-1].max(axis=1, keepdims=True))
-        probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
-        g = (probabilities - y) / len(x)
-        dWs, dbs = [], []
-        for i in reversed(range(len(matrices))):
-            dWs.insert(0, g.T @ hs[i])
-            dbs.insert(0, g.sum(axis=0))
-            if i > 0:
-                g = (g @ matrices[i]) * (zs[i - 1] > 0)
-        return np.concatenate([dW.ravel() for dW in dWs] + dbs)
-
-    def run():
+    def step(batch):
         nonlocal weights
-        order = rng.permutation(len(images))
-        for step in range(some_steps(shape)):
-            batch = order[step * shape.batch_size : (step + 1) * shape.batch_size]
-            x, y = images[batch], np.eye(NUM_CLASSES)[labels[batch]]
-            weights = weights - 0.01 * gradient(weights, x, y)
-        return some_steps(shape)
+        x, y = images[batch], np.eye(NUM_CLASSES)[labels[batch]]
+        weights = weights - 0.01 * notebook_gradient(weights, sizes, x, y)
 
-    return run
+    return running(shape, lambda _: cut(rng.permutation(len(images)), shape), step)
+
+
+def notebook_unpack(weights, sizes):
+    """View all matrices, then all biases."""
+    matrices, biases, start = [], [], 0
+    for n_in, n_out in itertools.pairwise(sizes):
+        matrices.append(weights[start : start + n_out * n_in].reshape(n_out, n_in))
+        start += n_out * n_in
+    for n_out in sizes[1:]:
+        biases.append(weights[start : start + n_out])
+        start += n_out
+    return matrices, biases
+
+
+def notebook_gradient(weights, sizes, x, y):
+    """Backpropagate as the exercise sheet says it."""
+    matrices, biases = notebook_unpack(weights, sizes)
+    zs, hs = [], [x]
+    for W, b in zip(matrices, biases, strict=True):
+        zs.append(hs[-1] @ W.T + b)
+        hs.append(np.maximum(zs[-1], 0))
+    exponentials = np.exp(zs[-1] - zs[-1].max(axis=1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    g = (probabilities - y) / len(x)
+    dWs, dbs = [], []
+    for i in reversed(range(len(matrices))):
+        dWs.insert(0, g.T @ hs[i])
+        dbs.insert(0, g.sum(axis=0))
+        if i > 0:
+            g = (g @ matrices[i]) * (zs[i - 1] > 0)
+    return np.concatenate([dW.ravel() for dW in dWs] + dbs)
 
 
 def pytorch(shape, material):
@@ -176,16 +182,12 @@ def pytorch(shape, material):
     loss = torch.nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 
-    def run():
-        order = torch.randperm(len(labels))
-        for step in range(some_steps(shape)):
-            batch = order[step * shape.batch_size : (step + 1) * shape.batch_size]
-            optimizer.zero_grad()
-            loss(model(images.index_select(0, batch)), labels.index_select(0, batch)).backward()
-            optimizer.step()
-        return some_steps(shape)
+    def step(batch):
+        optimizer.zero_grad()
+        loss(model(images.index_select(0, batch)), labels.index_select(0, batch)).backward()
+        optimizer.step()
 
-    return run
+    return running(shape, lambda _: cut(torch.randperm(len(labels)), shape), step)
 
 
 def scikit_learn(shape, material):
@@ -229,30 +231,13 @@ def jax_scan(shape, material):
     layers = network.unpack(network.init_weights(sizes, 0, np.float32), sizes)
     weights = [(jnp.asarray(W), jnp.asarray(b[:, None])) for W, b in layers]
 
-    def loss(weights, x, y):
-        h = x.T
-        for W, b in weights[:-1]:
-            h = jax.nn.relu(W @ h + b)
-        W, b = weights[-1]
-        log_probabilities = jax.nn.log_softmax(W @ h + b, axis=0)
-        return -(log_probabilities * jax.nn.one_hot(y, NUM_CLASSES, axis=0)).sum() / len(y)
-
-    def epoch(weights, images, labels, order):
-        def step(weights, batch):
-            x = images.at[batch].get(mode="promise_in_bounds")
-            y = labels.at[batch].get(mode="promise_in_bounds")
-            gradient = jax.grad(loss)(weights, x, y)
-            return jax.tree.map(lambda w, g: w - 0.01 * g, weights, gradient), None
-
-        return jax.lax.scan(step, weights, order)[0]
-
     rng, num_steps = np.random.default_rng(0), len(labels) // shape.batch_size
 
     def draw():
         order = rng.permutation(len(labels))[: num_steps * shape.batch_size]
         return jnp.asarray(order.reshape(num_steps, -1), jnp.int32)
 
-    jitted = jax.jit(epoch, donate_argnums=0)
+    jitted = jax.jit(jax_epoch, donate_argnums=0)
     compiled = jitted.lower(weights, images, labels, draw()).compile()
 
     def run():
@@ -261,6 +246,28 @@ def jax_scan(shape, material):
         return num_steps
 
     return run
+
+
+def jax_loss(weights, x, y):
+    """Average the cross-entropy over a minibatch."""
+    h = x.T
+    for W, b in weights[:-1]:
+        h = jax.nn.relu(W @ h + b)
+    W, b = weights[-1]
+    log_probabilities = jax.nn.log_softmax(W @ h + b, axis=0)
+    return -(log_probabilities * jax.nn.one_hot(y, NUM_CLASSES, axis=0)).sum() / len(y)
+
+
+def jax_epoch(weights, images, labels, order):
+    """Take all the steps of an epoch."""
+
+    def step(weights, batch):
+        x = images.at[batch].get(mode="promise_in_bounds")
+        y = labels.at[batch].get(mode="promise_in_bounds")
+        gradient = jax.grad(jax_loss)(weights, x, y)
+        return jax.tree.map(lambda w, g: w - 0.01 * g, weights, gradient), None
+
+    return jax.lax.scan(step, weights, order)[0]
 
 
 MAKERS = {

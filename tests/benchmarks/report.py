@@ -8,8 +8,6 @@ import itertools
 from math import fsum
 from typing import NamedTuple
 
-import numpy as np
-
 CONTENDERS = {
     "blas": "BLAS alone",
     "blas_9": "BLAS, 9",
@@ -157,8 +155,11 @@ def _steps(entry):
     yield "(a) microseconds a step and network: median, and half the distance of the quartiles"
     yield "h, L, B    " + "".join(f"{heading:>13}" for heading in CONTENDERS.values())
     for shape in STEP_SHAPES:
-        found = map(microseconds(entry, shape).get, CONTENDERS)
-        cells = [f"{f['median']:.1f} ±{np.ptp(f['quartiles']) / 2:.1f}" for f in found]
+        found = microseconds(entry, shape)
+        cells = [
+            f"{f['median']:.1f} ±{(f['quartiles'][1] - f['quartiles'][0]) / 2:.1f}"
+            for f in map(found.get, CONTENDERS)
+        ]
         yield f"{_short(shape):11}" + "".join(f"{cell:>13}" for cell in cells)
 
 
