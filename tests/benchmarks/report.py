@@ -40,7 +40,7 @@ class Shape(NamedTuple):
 
 
 TABLE = (30, 3, 16), (30, 3, 64), (50, 5, 16), (50, 5, 64), (64, 3, 8)
-GRID = itertools.product((30, 40, 50), (3, 4, 5), (16, 32, 64))
+GRID = tuple(itertools.product((30, 40, 50), (3, 4, 5), (16, 32, 64)))
 STEP_SHAPES = tuple(Shape(*numbers) for numbers in TABLE)
 GRID_SHAPES = tuple(Shape(*numbers) for numbers in GRID)
 
