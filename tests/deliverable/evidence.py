@@ -165,6 +165,9 @@ def _known(found):
     active = analysis.activity(best.layers, data.load_training()[0].images)
     shares.append([float(np.median(share)) for share in active])
     shares.append([p, noise, _seed_sd(found), np.sqrt(p * (1 - p) / data.NUM_VALIDATION)])
+    how = found.model(models.RECIPE).card["hyperparameters"]
+    steps = how["num_epochs"] * np.ceil(54_000 / how["batch_size"])
+    shares.append([(1 - how["learning_rate"] * how["alpha"]) ** steps])
     return [share for group in shares for share in group]
 
 
