@@ -19,7 +19,7 @@ SOAK = PROJECT / "tests" / "tools" / "soak.json"
 LOSSES = "rows_lost", "torn_files", "mixed_sets", "orphans", "temporary_files"
 COLUMNS = {
     "blas": "BLAS calls alone",
-    "alone": "this project",
+    "alone": "fast step, alone",
     "lane_9": "lane of 9",
     "paper": "part A's step",
     "jax": "JAX, compiled",
