@@ -117,7 +117,7 @@ def visible_texts(fig):
 
 
 @pytest.mark.parametrize("name", DRAWN)
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_every_picture_is_whole_and_legible(name):
     picture = DRAWN[name]()
     assert picture.caption[-1] in ".?" and picture.alt[-1] == "."

@@ -517,6 +517,7 @@ def test_headings_sort_by_mouse_and_by_keyboard(opened):
 
 def test_filters_combine_and_are_taken_back(opened):
     from selenium.webdriver.support.select import Select
+    from selenium.webdriver.support.ui import WebDriverWait
 
     def choose(name, value):
         select = opened.find_element("css selector", f"select[data-column={name}]")
@@ -532,8 +533,8 @@ def test_filters_combine_and_are_taken_back(opened):
     opened.find_element("css selector", "th[data-column=accuracy] button").click()
     assert len(column(opened, "accuracy")) == 18
     opened.find_element("css selector", ".filters button").click()
+    WebDriverWait(opened, 10).until(lambda page: shown.text == "162 of 162 runs shown")
     assert len(column(opened, "accuracy")) == 162
-    assert shown.text == "162 of 162 runs shown"
 
 
 def test_every_control_has_a_name_and_can_be_reached(opened):

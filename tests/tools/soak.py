@@ -37,6 +37,8 @@ from helpers.batch import output as batch
 
 RECORD = Path(__file__).with_name("soak.json")
 MARK = "HELPERS_SOAK_RUN"
+HEARS_HANGUP = "env", "--default-signal=HUP"
+"""Starts a run that hears SIGHUP, even where this program was told not to (nohup)."""
 LOSSES = (
     "rows_lost",
     "torn_files",
@@ -91,6 +93,7 @@ def start(command, log=subprocess.DEVNULL, **environment):
     """
     mark = uuid.uuid4().hex
     where = {"cwd": files.PROJECT, "env": os.environ | environment | {MARK: mark}}
+    command = [*HEARS_HANGUP, *command]
     return subprocess.Popen(command, stdout=log, stderr=log, **where), mark
 
 
