@@ -5,6 +5,7 @@ Left out: the look of the pages (report.css) and what the report says (`helpers.
 """
 
 import html
+import re
 from xml.etree import ElementTree
 
 from latex2mathml.converter import convert_to_element
@@ -41,7 +42,12 @@ def markdown(text):
 def notebook_body(notebook):
     """Turn an executed notebook into the body of a page, with the anchors ``cell-id=...``."""
     body, _ = _Exporter().from_notebook_node(notebook)
-    return body
+    return with_breaks(body)
+
+
+def with_breaks(page):
+    """Let the headings of tables break behind an underscore."""
+    return re.sub(r"(?<=<th>)[^<]+", lambda text: text[0].replace("_", "_<wbr>"), page)
 
 
 class _Renderer(IPythonRenderer):

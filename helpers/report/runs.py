@@ -127,7 +127,8 @@ class PartRun:
         ]
         self.pictures = [out for _, _, out in shown if "image/png" in out.data]
         varying = [(heading, out.data) for _, heading, out in shown if VARIES in out.data]
-        self.tables = [(top, data["text/html"]) for top, data in varying if "text/html" in data]
+        tables = [(top, data["text/html"]) for top, data in varying if "text/html" in data]
+        self.tables = [(top, pages.with_breaks(table)) for top, table in tables]
         others = {PROGRESS, "text/html", "image/png"}
         self.lines = [data["text/plain"] for _, data in varying if not others & data.keys()]
         self.body = pages.notebook_body(notebook)
