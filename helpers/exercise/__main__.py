@@ -9,6 +9,7 @@ from helpers.exercise import grading, handout
 
 
 def main(arguments=None):
+    """Write a hand-out or grade one, as the arguments say."""
     parser = argparse.ArgumentParser(prog="python -m helpers.exercise", description=__doc__)
     parser.add_argument("folder", type=Path, help="of the hand-out, new or filled in")
     parser.add_argument("--grade", action="store_true", help="grade what has been filled in there")
