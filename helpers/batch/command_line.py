@@ -11,7 +11,6 @@ import shlex
 import shutil
 import sys
 import time
-from fnmatch import fnmatchcase
 
 import nbformat
 from tqdm import tqdm
@@ -22,7 +21,7 @@ from helpers.batch.execution import PartError, execute, strip
 from helpers.batch.request import PROGRAM, REFUSALS, expected, make_plan, parse
 from helpers.notebook.records import read_records
 from helpers.report.results import build_report
-from helpers.report.runs import HEADLINES
+from helpers.report.runs import headline
 
 LINE_EVERY = 15
 """Seconds between two progress lines where there is no terminal."""
@@ -98,11 +97,10 @@ def _keep_failed(partial, failed):
 
 def _headlines(part, notebook):
     """Say what a part found: the recorded values that head the report."""
-    patterns = [pattern for of, pattern in HEADLINES if of == part]
     found = [
         str(each).split("   ")[0]
         for name, each in read_records(notebook).items()
-        if any(fnmatchcase(name, pattern) for pattern in patterns)
+        if headline(part, name)
     ]
     return "".join(f"\n    {line}" for line in found)
 

@@ -40,6 +40,12 @@ WITHOUT_EFFECT = {"output_dir", "model_dir", "resume", "executor", "num_workers"
 """Parameters that change no value."""
 
 
+def headline(part, name):
+    """Find the entry of `HEADLINES` that a recorded value belongs to; None if there is none."""
+    keys = [key for key in HEADLINES if key[0] == part]
+    return next((key for key in keys if fnmatchcase(name, key[1])), None)
+
+
 @dataclass(frozen=True)
 class Value:
     """A recorded value, the run and the cell that recorded it."""
@@ -56,8 +62,7 @@ class Value:
     @property
     def key(self):
         """tuple of str, or None : the entry of `HEADLINES` that it belongs to."""
-        keys = [(part, name) for part, name in HEADLINES if part == self.run.part]
-        return next((key for key in keys if fnmatchcase(self.record.name, key[1])), None)
+        return headline(self.run.part, self.record.name)
 
     @property
     def reference(self):
