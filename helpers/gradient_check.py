@@ -37,12 +37,9 @@ LIMITS = {"2-point": 1e-4, "3-point": 1e-6, "complex step": 1e-13}
 
 
 def along_axes(layers, images, labels, alpha, step, chosen=None):
-    """Evaluate the objective with one weight moved by `step`, for each weight in turn.
+    """Evaluate the objective with one weight moved by `step`, for each weight in turn, shape (C,).
 
-    Returns
-    -------
-    ndarray, shape (C,)
-        Complex if `step` is: `network.cross_entropy` of the moved weights.
+    Complex if `step` is.
     """
     weights, (layer, _, source) = network.pack(layers), _homes(layers)
     chosen = np.arange(len(weights)) if chosen is None else chosen
@@ -101,34 +98,21 @@ def _homes(layers):
 
 
 def complex_step(layers, images, labels, alpha=0.0, step=COMPLEX_STEP, chosen=None):
-    """Differentiate the objective by the complex step, Im f(x + ih) / h, one weight at a time.
-
-    Returns
-    -------
-    ndarray, shape (C,)
-    """
+    """Differentiate by the complex step, Im f(x + ih) / h, one weight at a time, shape (C,)."""
     return along_axes(layers, images, labels, alpha, 1j * step, chosen).imag / step
 
 
 def two_point(layers, images, labels, alpha=0.0, step=TWO_POINT_STEP, chosen=None):
-    """Differentiate the objective by forward differences, (f(x + h) - f(x)) / h.
+    """Differentiate by forward differences, (f(x + h) - f(x)) / h, shape (C,).
 
-    Returns
-    -------
-    ndarray, shape (C,)
-        f(x) is pushed as well, so a weight without effect gives exactly 0.
+    f(x) is pushed as well, so a weight without effect gives exactly 0.
     """
     ahead, here = (along_axes(layers, images, labels, alpha, s, chosen) for s in (step, 0.0))
     return (ahead - here) / step
 
 
 def three_point(layers, images, labels, alpha=0.0, step=THREE_POINT_STEP, chosen=None):
-    """Differentiate the objective by central differences, (f(x + h) - f(x - h)) / 2h.
-
-    Returns
-    -------
-    ndarray, shape (C,)
-    """
+    """Differentiate by central differences, (f(x + h) - f(x - h)) / 2h, shape (C,)."""
     ahead, behind = (along_axes(layers, images, labels, alpha, s, chosen) for s in (step, -step))
     return (ahead - behind) / (2 * step)
 
@@ -141,11 +125,7 @@ def differentiate(layers, images, labels, alpha=0.0):
 
 
 def relative_error(found, expected):
-    """Measure the distance of two gradients in units of the longer one.
-
-    Parameters
-    ----------
-    found, expected : ndarray, shape (..., P)
+    """Measure the distance of two gradients, shape (..., P), in units of the longer one.
 
     Returns
     -------
@@ -162,11 +142,6 @@ def rounding_error(value, step, num_weights):
     """Foretell the 2-norm of the rounding in forward differences of a function near `value`.
 
     Each of two evaluations is wrong by about u |f|, so each difference by sqrt(2) u |f| / h.
-
-    Parameters
-    ----------
-    value, step : float
-    num_weights : int
     """
     unit_roundoff = np.finfo(float).eps / 2
     return float(np.sqrt(2 * num_weights) * unit_roundoff * abs(value) / step)
@@ -177,44 +152,28 @@ def check_directions(layers, images, labels, alpha=0.0, gradient=network.backpro
 
     Along a standard normal direction d, an error e of the gradient shows as e.d, whose mean
     square is |e|^2: a few directions estimate the relative error of all weights together.
-
-    Parameters
-    ----------
-    layers, images, labels, alpha
-        A stack gets one result for each member.
-    gradient : callable
-        With the arguments and result of `network.backprop`.
-    seed : int
+    `gradient` has the arguments and the result of `network.backprop`.
 
     Returns
     -------
     ndarray, shape (...)
-        Root mean square of e.d in units of the gradient's norm; about 1e-15 if it is right.
+        For each member of a stack the root mean square of e.d, in units of the gradient's norm;
+        about 1e-15 if it is right.
     """
-    rng, found = np.random.default_rng(seed), network.pack(gradient(layers, images, labels, alpha))
-    directions = [
-        [tuple(rng.normal(size=p.shape) for p in pair) for pair in layers] for _ in range(4)
-    ]
-    slopes = []
-    for direction in directions:
-        pairs = zip(layers, direction, strict=True)
-        moved = [[p + 1j * COMPLEX_STEP * d for p, d in zip(*pair, strict=True)] for pair in pairs]
-        slopes.append(network.cross_entropy(moved, images, labels, alpha).imag / COMPLEX_STEP)
-    expected = [(network.pack(direction) * found).sum(axis=-1) for direction in directions]
-    error, length = (np.linalg.norm(v, axis=0) / 2 for v in (np.subtract(slopes, expected), slopes))
+    found = network.pack(gradient(layers, images, labels, alpha))
+    directions = np.random.default_rng(seed).normal(size=(4, found.shape[-1]))
+    moved = network.pack(layers)[..., None, :] + 1j * COMPLEX_STEP * directions
+    losses = network.cross_entropy(_unpack(moved, layers), images, labels, alpha)
+    slopes = losses.imag / COMPLEX_STEP
+    error, length = (
+        np.linalg.norm(v, axis=-1) / 2 for v in (slopes - found @ directions.T, slopes)
+    )
     longer = np.maximum(np.linalg.norm(found, axis=-1), length)
     return np.divide(error, longer, out=np.zeros_like(error), where=longer != 0)
 
 
 def compare(gradient, derivatives, layers):
-    """Compare a gradient with other derivatives, each W_l and b_l by itself.
-
-    Parameters
-    ----------
-    gradient : ndarray, shape (P,)
-    derivatives : dict of str to ndarray, shape (P,)
-        As `differentiate` gives them.
-    layers
+    """Compare a gradient, shape (P,), with those of `differentiate`, each W_l and b_l by itself.
 
     Returns
     -------
@@ -244,11 +203,15 @@ def worst_share(gradient, derivative, layers):
 
 def _parts(gradient, layers):
     """Name the matrices and vectors of a flat gradient: W1, b1, W2, ..."""
-    layer_sizes = (layers[0][0].shape[1], *(len(b) for _, b in layers))
     parts = {}
-    for layer, (dW, db) in enumerate(network.unpack(gradient, layer_sizes), start=1):
+    for layer, (dW, db) in enumerate(_unpack(gradient, layers), start=1):
         parts |= {f"W{layer}": dW, f"b{layer}": db}
     return parts
+
+
+def _unpack(weights, layers):
+    """View flat weights as layers of the shapes of others."""
+    return network.unpack(weights, (layers[0][0].shape[-1], *(b.shape[-1] for _, b in layers)))
 
 
 def _share(ours, theirs):
@@ -279,18 +242,7 @@ class StepCurve:
 
 
 def step_curve(layers, images, labels, steps, chosen):
-    """Measure and predict the error of each check at each step size, without L2.
-
-    Parameters
-    ----------
-    layers, images, labels, chosen
-        In float64.
-    steps : ndarray, shape (S,)
-
-    Returns
-    -------
-    StepCurve
-    """
+    """Measure and predict the error of each check at each of `steps`, in float64, without L2."""
     single = [(W.astype(np.float32), b.astype(np.float32)) for W, b in layers]
     runs = {
         "2-point": (two_point, layers, images),

@@ -3,11 +3,13 @@
 Layer l computes z_l = W_l h_{l-1} + b_l and h_l = max(z_l, 0); the last layer keeps z, the logits.
 Columns are images: h_0 is the transpose of `images`, so that every line reads as on paper.
 
-What the functions share, and is not explained again: `layers` is [(W_1, b_1), ..., (W_L, b_L)]
-with shapes (n_out, n_in) and (n_out,); `images` has shape (n, n_0), one image a row; `labels` has
-shape (n,), whole numbers from 0; `alpha` is the strength of the L2 penalty. Leading axes of W and b
-are a *stack*: matrices (K, n_out, n_in) are K networks, evaluated on the same images. The dtype is
-that of the weights; complex weights are welcome wherever a complex step needs them.
+What the functions share, and is not explained again: `layer_sizes` are the widths of the layers,
+input first; `weights` is a flat vector, shape (P,); `layers` is [(W_1, b_1), ..., (W_L, b_L)] with
+shapes (n_out, n_in) and (n_out,); `images` has shape (n, n_0), one image a row; `labels` has shape
+(n,), whole numbers from 0; `logits` have shape (n_classes, n); `alpha` is the strength of the L2
+penalty. Leading axes of weights, W, b and logits are a *stack*: matrices (K, n_out, n_in) are K
+networks, evaluated on the same images. The dtype is that of the weights; complex weights are
+welcome wherever a complex step needs them.
 
 Left out on purpose: training (`helpers.sgd`), speed (`helpers.grid.lanes` takes the same step in
 buffers made once), files, plots, other layer types, momentum, dropout.
@@ -19,31 +21,14 @@ import numpy as np
 
 
 def num_weights(layer_sizes):
-    """Count the entries of all weight matrices and bias vectors.
-
-    Parameters
-    ----------
-    layer_sizes : sequence of int
-        Width of each layer, input first, e.g. ``(784, 64, 64, 64, 10)``.
-
-    Returns
-    -------
-    int
-        59,210 for these.
-    """
+    """Count the entries of all matrices and biases: 59,210 for ``(784, 64, 64, 64, 10)``."""
     return sum(n_out * (n_in + 1) for n_in, n_out in pairwise(layer_sizes))
 
 
 def unpack(weights, layer_sizes):
-    """View a flat vector as layers.
+    """View a flat vector as layers: all matrices first, each row by row, then all biases.
 
-    The order, known only here and in `pack`: all matrices first, each row by row, then all biases.
-
-    Parameters
-    ----------
-    weights : ndarray, shape (..., P)
-        P = ``num_weights(layer_sizes)``.
-    layer_sizes : sequence of int
+    The order is known only here and in `pack`.
 
     Returns
     -------
@@ -53,7 +38,7 @@ def unpack(weights, layer_sizes):
     Raises
     ------
     ValueError
-        If the last axis does not have P entries.
+        If the last axis does not have P = ``num_weights(layer_sizes)`` entries.
     """
     if weights.shape[-1] != num_weights(layer_sizes):
         raise ValueError(
@@ -72,17 +57,7 @@ def unpack(weights, layer_sizes):
 
 
 def pack(layers):
-    """Copy layers into one flat vector; the inverse of `unpack`.
-
-    Parameters
-    ----------
-    layers
-        Or a gradient.
-
-    Returns
-    -------
-    ndarray, shape (..., P)
-    """
+    """Copy layers, or a gradient, into one flat vector, shape (..., P); the inverse of `unpack`."""
     matrices = [W.reshape(*W.shape[:-2], -1) for W, _ in layers]
     return np.concatenate([*matrices, *(b for _, b in layers)], axis=-1)
 
@@ -91,15 +66,8 @@ def init_weights(layer_sizes, seed, dtype=np.float64):
     """Draw initial weights: He uniform, biases 0.01.
 
     Each matrix entry is uniform on ±sqrt(6 / n_in), which keeps the variance of the
-    activations through ReLU layers (He et al. 2015, arXiv:1502.01852, eq. 10).
-
-    Parameters
-    ----------
-    layer_sizes : sequence of int
-    seed : int
-        Of ``numpy.random.default_rng``; the same seed gives the same weights.
-    dtype : dtype
-        Drawn in float64, then rounded to this type.
+    activations through ReLU layers (He et al. 2015, arXiv:1502.01852, eq. 10). `seed` is that of
+    ``numpy.random.default_rng``. Drawn in float64, then rounded to `dtype`.
 
     Returns
     -------
@@ -139,10 +107,6 @@ def forward(layers, images):
 def softmax(logits):
     """Turn logits into probabilities, shifted by the maximum so that exp cannot overflow.
 
-    Parameters
-    ----------
-    logits : ndarray, shape (..., n_classes, n)
-
     Returns
     -------
     ndarray, shape (..., n_classes, n)
@@ -153,22 +117,7 @@ def softmax(logits):
 
 
 def one_hot(labels, num_classes):
-    """Write labels as unit columns.
-
-    Parameters
-    ----------
-    labels
-    num_classes : int
-
-    Returns
-    -------
-    ndarray of bool, shape (num_classes, n)
-
-    Raises
-    ------
-    ValueError
-        If a label is not between 0 and num_classes - 1.
-    """
+    """Write labels as unit columns, shape (num_classes, n); ValueError for one that is no class."""
     y = np.arange(num_classes)[:, None] == labels
     if y.sum() < len(labels):
         raise ValueError(
@@ -183,12 +132,6 @@ def log_loss(logits, labels):
 
     -log p_y = log sum_k exp(z_k) - z_y, with the maximum taken out of the sum: exact where the
     probability itself would round to 0 or 1.
-
-    Parameters
-    ----------
-    logits : ndarray, shape (..., n_classes, n)
-        Real or complex.
-    labels
 
     Returns
     -------
@@ -239,12 +182,7 @@ def backprop(layers, images, labels, alpha=0.0):
 
 
 def predict(layers, images):
-    """Classify images: the class with the largest logit.
-
-    Returns
-    -------
-    ndarray of int, shape (..., n)
-    """
+    """Classify images: the class with the largest logit, int of shape (..., n)."""
     _, logits = forward(layers, images)
     return logits.argmax(axis=-2)
 

@@ -71,11 +71,7 @@ class Recipe:
 def minibatches(num_images, batch_size, seed):
     """Draw an epoch: every image once, in an order of its own, the last batch a short one.
 
-    Parameters
-    ----------
-    num_images, batch_size : int
-    seed : int or list of int
-        Another one each epoch.
+    `seed`, an int or a list of int, is another one each epoch.
 
     Returns
     -------
@@ -112,7 +108,7 @@ def descend(recipe, num_images, weights, step):
         Or whatever has its num_epochs, average_epochs, `rate` and `minibatches`.
     num_images : int
     weights : ndarray, shape (P,)
-        The initial weights; `step` changes them in place.
+        The initial ones; changed in place.
     step : callable
         Called with a minibatch (positions of images) and the epoch's learning rate.
 
@@ -138,14 +134,9 @@ def descend(recipe, num_images, weights, step):
 
 @dataclass
 class History:
-    """Learning curves, one entry per epoch, from epoch 0 (the initial weights) on.
+    """Learning curves, an entry after each epoch, from epoch 0 (the initial weights) on.
 
-    Attributes
-    ----------
-    training_cross_entropy, training_accuracy : list of float
-        On the first `NUM_WATCHED` training images, after the epoch.
-    validation_cross_entropy, validation_accuracy : list of float
-        On all validation images, after the epoch.
+    Training curves are measured on the first `NUM_WATCHED` images, validation curves on all.
     """
 
     training_cross_entropy: list = field(default_factory=list)
@@ -178,16 +169,9 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What training gives back.
+    """What training gives back; `layers` are views of `weights`, shape (P,).
 
-    Attributes
-    ----------
-    weights : ndarray, shape (P,)
-    layers : list of (ndarray, ndarray)
-        Views of them.
-    history : History
-    interrupted : bool
-        Whether Ctrl-C (or the stop button) ended it early.
+    `interrupted` tells whether Ctrl-C, or the stop button, ended it early.
     """
 
     weights: np.ndarray
@@ -240,17 +224,7 @@ def train(recipe, training, validation, on_epoch=None, dtype=np.float32):
 
 
 def evaluate(layers, data):
-    """Measure finished networks.
-
-    Parameters
-    ----------
-    layers : list of (ndarray, ndarray)
-    data : helpers.data.Images
-
-    Returns
-    -------
-    cross_entropy, accuracy : ndarray, shape (...)
-    """
+    """Measure networks on `helpers.data.Images`: (cross_entropy, accuracy), each of shape (...)."""
     with one_blas_thread():
         _, logits = network.forward(layers, data.images)
     hits = logits.argmax(axis=-2) == data.labels

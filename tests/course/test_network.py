@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import ANY_PROBLEM, ANY_SIZES, ANY_STACK, SIZES, a_problem, moved
+from problems import ANY_PROBLEM, ANY_SIZES, ANY_STACK, a_problem, moved
 from scipy.special import log_softmax
 
 from helpers import network, sgd
@@ -166,15 +166,6 @@ def test_initial_weights_depend_on_the_seed_alone():
     np.testing.assert_array_equal(single, first.astype(np.float32))
 
 
-def test_initial_loss_is_near_the_loss_of_guessing():
-    # A network that knows nothing gives each of 10 classes about 1/10: ln 10 = 2.303.
-    layer_sizes = (784, 64, 64, 64, 10)
-    stack = np.stack([network.init_weights(layer_sizes, seed) for seed in range(3)])
-    _, images, labels, _ = a_problem((784, 10), num_images=500)
-    losses = network.cross_entropy(network.unpack(stack, layer_sizes), images, labels)
-    assert losses.mean() == pytest.approx(np.log(10), abs=0.4)
-
-
 # ---- stacks and types
 
 
@@ -218,13 +209,6 @@ def test_cross_entropy_at_huge_logits(dtype):
     assert np.isfinite(network.softmax(logits)).all()
 
 
-def test_cross_entropy_where_probabilities_round_to_zero_or_one():
-    logits = np.array([[800.0, 40], [0, 0]])
-    assert network.log_loss(logits[:, [0]], np.array([1])) == 800  # p = 1e-347 rounds to 0
-    assert network.log_loss(logits[:, [1]], np.array([1])) == pytest.approx(40, rel=1e-15)
-    assert network.log_loss(logits[:, [1]], np.array([0])) == pytest.approx(0, abs=1e-15)
-
-
 @given(
     st.lists(st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=4), min_size=1, max_size=5),
     st.integers(0, 3),
@@ -235,13 +219,6 @@ def test_cross_entropy_agrees_with_scipy(columns, label):
     loss = network.log_loss(logits, np.full(len(columns), label))
     assert loss == pytest.approx(-logs[label].mean(), rel=1e-12, abs=1e-12)
     np.testing.assert_allclose(network.softmax(logits), np.exp(logs), atol=1e-13)
-
-
-def test_gradient_at_huge_logits_is_finite():
-    layers, images, labels, _ = a_problem()
-    gradient = network.pack(network.backprop([(1e3 * W, b) for W, b in layers], images, labels))
-    assert np.isfinite(gradient).all()
-    assert gradient.any()
 
 
 def test_the_earlier_class_wins_a_tie():
@@ -259,13 +236,3 @@ def test_gradient_against_complex_step_anywhere(layer_sizes, num_images, alpha, 
     # p - 1 loses digits where an image is nearly certain: compare with 1, not only with the norm.
     distance = np.linalg.norm(network.pack(network.backprop(*problem)) - exact)
     assert distance <= 1e-14 * (1 + np.linalg.norm(exact))
-
-
-@pytest.mark.parametrize("alpha", [0, 10], ids="alpha={}".format)
-@pytest.mark.parametrize("layer_sizes", [(5, 3), SIZES, (6, 3, 7, 2, 4)], ids=str)
-def test_gradient_against_central_differences(layer_sizes, alpha):
-    layers, *rest = problem = a_problem(layer_sizes, alpha=alpha, seed=4)
-    ahead, behind = (network.cross_entropy(moved(layers, s), *rest) for s in (1e-6, -1e-6))
-    gradient = network.pack(network.backprop(*problem))
-    error = np.linalg.norm((ahead - behind) / 2e-6 - gradient)
-    assert error < 1e-8 * np.linalg.norm(gradient)

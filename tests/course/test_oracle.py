@@ -59,14 +59,3 @@ def test_same_weights_as_scikit_learn(layer_sizes, alpha, batch_size):
     ours = sgd.train(recipe, data, data, dtype=np.float64).weights
     assert np.abs(ours - start).max() > 0.01
     np.testing.assert_allclose(ours, network.pack(our_form(theirs)), rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("layer_sizes", [(12, 3), (12, 9, 7, 4)], ids=str)
-def test_same_probabilities_and_predictions_as_scikit_learn(layer_sizes):
-    data = doubles(layer_sizes[0], layer_sizes[-1])
-    layers = network.unpack(network.init_weights(layer_sizes, seed=3), layer_sizes)
-    theirs = their_network(layers, data)
-    ours = network.softmax(network.forward(layers, data.images)[1])
-    np.testing.assert_allclose(ours.T, theirs.predict_proba(data.images), rtol=1e-12)
-    predictions = network.predict(layers, data.images)
-    np.testing.assert_array_equal(predictions, theirs.predict(data.images))

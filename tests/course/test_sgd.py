@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from problems import SIZES, some_images
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_info
 
 from helpers import network, sgd
 
@@ -226,15 +226,6 @@ def test_progress_is_reported_after_each_epoch():
     assert max(map(len, lines)) <= 75
 
 
-def test_evaluate_measures_each_member_of_a_stack():
-    weights = np.stack([network.init_weights(SIZES, seed) for seed in range(3)])
-    measured = sgd.evaluate(network.unpack(weights, SIZES), DATA)
-    for member, loss, share in zip(weights, *measured, strict=True):
-        layers = network.unpack(member, SIZES)
-        assert loss == network.cross_entropy(layers, *DATA)
-        assert share == (network.predict(layers, DATA.images) == DATA.labels).mean()
-
-
 # ---- the machine
 
 
@@ -247,14 +238,3 @@ def test_training_holds_blas_to_one_thread_and_lets_go():
     assert before
     assert set(during) == {1}
     assert threads() == before
-
-
-def test_threads_that_the_caller_allows_change_no_bit():
-    # Products of this size are shared among threads where there are any, and then round otherwise.
-    data, found = some_images(300, 784, 10), set()
-    recipe = sgd.Recipe((784, 64, 64, 10), num_epochs=1, batch_size=64, learning_rate=0.05)
-    for allowed in (1, 2):
-        with threadpool_limits(allowed, user_api="blas"):
-            trained = sgd.train(recipe, data, data)
-        found.add((trained.weights.tobytes(), curves(trained.history).tobytes()))
-    assert len(found) == 1
