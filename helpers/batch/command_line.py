@@ -100,7 +100,7 @@ def _headlines(part, notebook):
     found = [
         str(each).split("   ")[0]
         for name, each in read_records(notebook).items()
-        if headline(part, name)
+        if headline(part, name) is not None
     ]
     return "".join(f"\n    {line}" for line in found)
 

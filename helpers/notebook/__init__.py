@@ -4,14 +4,3 @@ from helpers.notebook.parameters import read_parameters
 from helpers.notebook.progress import live, watch
 from helpers.notebook.records import finish, record, show_table, varies
 from helpers.notebook.sources import show_source
-
-__all__ = [
-    "finish",
-    "live",
-    "read_parameters",
-    "record",
-    "show_source",
-    "show_table",
-    "varies",
-    "watch",
-]

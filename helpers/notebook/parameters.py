@@ -29,18 +29,19 @@ def _distinct(entries):
 
 
 Entry = TypeVar("Entry")
-Layers = Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(max_length=100)]
+Depth = Annotated[int, Field(ge=0, le=100)]
+Many = Annotated[int, Field(ge=1, le=10_000)]
+Few = Annotated[int, Field(ge=1, le=1000)]
+Layers = Annotated[tuple[Many, ...], Field(max_length=100)]
 Several = Annotated[
     tuple[Entry, ...],
     Field(min_length=1, max_length=100, json_schema_extra={"uniqueItems": True}),
     pydantic.AfterValidator(_distinct),
 ]
 """Values of a hyperparameter that a grid combines with those of the others."""
-Epochs = Annotated[int, Field(ge=1, le=10_000)]
 BatchSize = Annotated[int, Field(ge=1, le=54_000)]
 Positive = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Few = Annotated[int, Field(ge=1, le=1000)]
 
 
 class Part(BaseModel):
@@ -98,22 +99,18 @@ class PartB(Part):
     num_examples: int = Field(ge=1, le=100, description="training images in the loss")
     alpha: Positive = Field(description="the large L2 penalty that is checked beside 0")
     step: float = Field(gt=0, le=1, description="step of approx_fprime")
-    num_epochs: Epochs = Field(description="epochs of training before the second check")
+    num_epochs: Many = Field(description="epochs of training before the second check")
     seed: Seed = Field(description="of weights, examples and directions")
 
 
 class PartC(Part):
     """Search a grid of hyperparameters."""
 
-    num_hidden_layers: Several[Annotated[int, Field(ge=0, le=100)]] = Field(
-        description="numbers of hidden layers"
-    )
-    num_units: Several[Annotated[int, Field(ge=1, le=10_000)]] = Field(
-        description="units of each hidden layer"
-    )
+    num_hidden_layers: Several[Depth] = Field(description="numbers of hidden layers")
+    num_units: Several[Many] = Field(description="units of each hidden layer")
     learning_rate: Several[Positive] = Field(description="step sizes")
     batch_size: Several[BatchSize] = Field(description="images per step")
-    num_epochs: Several[Epochs] = Field(description="passes over the training images")
+    num_epochs: Several[Many] = Field(description="passes over the training images")
     alpha: float = Field(ge=0, description="strength of the L2 penalty")
     seed: Seed = Field(description="of the initial weights and the minibatches")
     num_seeds: Few = Field(description="seeds of each run of the grid, counted from seed")
@@ -182,7 +179,7 @@ def read_parameters(part, namespace):
     """
     names = PARTS[part].model_fields
     cells = [source for source in namespace.get("In", []) if source.startswith(INJECTED)]
-    for name in assigned(cells[-1]) if cells else ():
+    for name in _assigned(cells[-1]) if cells else ():
         if name not in names:
             raise unknown(name, names)
     return PARTS[part](**{name: namespace[name] for name in names if name in namespace})
@@ -192,8 +189,7 @@ def defaults(part):
     """Read the defaults from the parameters cell of a part's notebook; a dict in its order."""
     path = files.NOTEBOOKS / f"part_{part}.ipynb"
     try:
-        [cell] = cells_tagged(nbformat.read(path, as_version=4), "parameters")
-        found = {name: ast.literal_eval(value) for name, value in assigned(cell.source).items()}
+        found = literals(nbformat.read(path, as_version=4), "parameters")
     except (OSError, ValueError, SyntaxError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise ParameterError(f"{path.name}: its parameters cannot be read ({reason})") from None
@@ -206,12 +202,15 @@ def full(part):
     return defaults(part) | FULL[part]
 
 
-def cells_tagged(notebook, tag):
-    """List the cells of a notebook that carry a tag."""
-    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", ())]
+def literals(notebook, *tags):
+    """Read the values that cells with these tags assign to names; a dict, with lists for tuples."""
+    sources = [c.source for c in notebook.cells if {*tags} & {*c.metadata.get("tags", ())}]
+    trees = _assigned("\n".join(sources))
+    values = {name: ast.literal_eval(tree) for name, tree in trees.items()}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
 
-def assigned(source):
+def _assigned(source):
     """Give the names that a cell assigns to, each with the syntax tree of its value."""
     found = {}
     for line in ast.parse(source).body:

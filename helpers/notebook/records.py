@@ -25,12 +25,6 @@ BOUNDS = {
     "at_least": "must be at least {}",
     "exactly": "the same in every run",
 }
-EXPLANATION = """\
-A line such as `accuracy = 0.8712   (a rerun may differ by 0.01)` is a *recorded value*. The number
-in brackets is a tolerance: by how much a rerun, on another machine, may differ before the checks
-fail. It is not a standard error, which says how far chance moves the value itself. Other lines and
-tables, such as times, *vary*: a rerun may show something else, and no check compares them."""
-"""For notebooks and the report, which say it once."""
 
 
 class RecordError(OneLineError):
@@ -39,24 +33,9 @@ class RecordError(OneLineError):
 
 @dataclass(frozen=True)
 class Record:
-    """A named number and what it may become in another run.
+    """A named number and what it may become in another run; ValueError or TypeError if it is none.
 
-    Attributes
-    ----------
-    name : str
-    value : float or int or None
-        None stands for what is not a finite number.
-    bound : str
-        A key of `BOUNDS`: "abs" and "rel" are distances from the value.
-    limit : float
-        The tolerance or the bound; 0 for "exactly".
-
-    Raises
-    ------
-    ValueError
-        If the bound is unknown, or value or limit is not a finite number.
-    TypeError
-        If value or limit is no number.
+    The value is None if it is not a finite number; the bound is a key of `BOUNDS`.
     """
 
     name: str
@@ -76,11 +55,11 @@ class Record:
 
     def __str__(self):
         failed = "FAILED: " if self.failed else ""
-        return f"{self.name} = {_short(self.value)}   ({failed}{self.allowed()})"
+        return f"{self.name} = {short(self.value)}   ({failed}{self.allowed()})"
 
     def allowed(self):
         """Say the tolerance in words."""
-        return BOUNDS[self.bound].format(_short(self.limit))
+        return BOUNDS[self.bound].format(short(self.limit))
 
     def admits(self, value):
         """Decide whether another run's value agrees with this record."""
@@ -198,7 +177,8 @@ def _plain(number):
     return int(number) if isinstance(number, numbers.Integral) else float(number)
 
 
-def _short(number):
+def short(number):
+    """Write a number, or None, in few characters."""
     if number is None:
         return "not a finite number"
     return f"{number:,}" if isinstance(number, int) else f"{number:.6g}"

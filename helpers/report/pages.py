@@ -34,9 +34,10 @@ def _mend(element):
         element.attrib |= {"lspace": "0.1em", "rspace": "0.17em"}
 
 
-def markdown(text):
-    """Turn Markdown with formulas into HTML; raw HTML in it is escaped."""
-    return _render(text, escape=True)
+def markdown(text, escape=True):
+    """Turn Markdown with formulas into HTML; raw HTML in it is escaped unless told otherwise."""
+    renderer = _Renderer(escape=escape, exclude_anchor_links=True)
+    return MarkdownWithMath(renderer=renderer).render(text)
 
 
 def notebook_body(notebook):
@@ -71,9 +72,4 @@ class _Exporter(HTMLExporter):
     exclude_output_prompt = True
 
     def markdown2html(self, source):
-        return _render(source, escape=False)
-
-
-def _render(text, escape):
-    renderer = _Renderer(escape=escape, exclude_anchor_links=True)
-    return MarkdownWithMath(renderer=renderer).render(text)
+        return markdown(source, escape=False)

@@ -7,23 +7,23 @@ rest. Left out: running parts (`helpers.batch`), notebooks as HTML (`helpers.rep
 what the report says (report.html).
 """
 
-import base64
-import hashlib
 import json
-from functools import cache
+from base64 import b64encode
+from functools import partial
+from hashlib import sha256
 from itertools import compress
 from pathlib import Path
 from textwrap import shorten
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from helpers import data, files, models
-from helpers.grid.table import read_table
+from helpers.grid.table import ranked, read_table
 from helpers.notebook.parameters import PARTS
-from helpers.notebook.records import EXPLANATION
 from helpers.report import pages
-from helpers.report.runs import HEADLINES, PartRun, percent
+from helpers.report.runs import PartRun, percent
 
 HERE = Path(__file__).parent
 
@@ -44,125 +44,53 @@ def build_report(folder, target=None):
         The files written.
     """
     folder, target = Path(folder), Path(target or folder)
-    results = Results(folder)
-    env = _environment()
+    found, env = read_folder(folder), _environment()
     page = env.get_template("report_part.html")
-    made = {f"part_{run.part}.html": page.render(run=run) for run in results.runs.values() if run}
-    made["report.html"] = env.get_template("report.html").render(results=results)
+    made = {f"part_{part}.html": page.render(run=run) for part, run in found["runs"].items()}
+    made["report.html"] = env.get_template("report.html").render(found)
     for name, text in made.items():
         files.write_text(target / name, text)
     return [target / name for name in made]
 
 
-class Results:
-    """What an output folder holds.
+def read_folder(folder):
+    """Read what an output folder holds; a dict of what report.html names, empty what is missing.
 
-    Attributes
-    ----------
-    runs : dict of str to PartRun or None
-        For each part; None if it has not been run, or cannot be read.
-    rows : list of dict
-        The runs of the grid, best first; empty if there is no table.
-    cards : dict of str to dict
-        For each saved network, how it came about.
-    timing : dict
-        The machine and the seconds of part C; empty if they were not written.
-    gradient : list of str
-        The lines of part B's text file.
-    problems : dict of str to str
-        Name of a file that is there but cannot be read -> why.
+    ``problems``: name of a file that is there but cannot be read -> why.
     """
-
-    def __init__(self, folder):
-        self._folder = folder
-        self.problems = {}
-        self.runs = {p: self._read(f"part_{p}.ipynb", PartRun) for p in PARTS}
-        self.rows = self._read("hyperparameter_tune.csv", _read_rows) or []
-        cards = {path.stem: path.name for path in sorted(folder.glob("*_model.json"))}
-        found = {name: self._read(file, _read_card) for name, file in cards.items()}
-        self.cards = {name: card for name, card in found.items() if card}
-        self.timing = self._read("timing.json", _read_timing) or {}
-        self.gradient = self._read("Part_B_grad_weight.txt", _read_gradient) or []
-
-    def _read(self, name, read):
-        path = self._folder / name
-        if not path.exists():
-            return None
-        try:
-            return read(path)
-        except Exception as error:  # whatever a damaged file makes its reader raise
-            reason = str(getattr(error, "message", error)) or type(error).__name__
-            self.problems[name] = shorten(reason, 150, placeholder=" ...")
-            return None
-
-    @property
-    def missing(self):
-        """list of str : the parts that have not been run, or cannot be read."""
-        return [part for part, run in self.runs.items() if run is None]
-
-    @property
-    def done(self):
-        """list of PartRun : the parts that have been run."""
-        return [run for run in self.runs.values() if run]
-
-    @property
-    def headlines(self):
-        """list of Value : the values that head the report, part by part."""
-        values = [value for run in self.done for value in run.values]
-        return [value for key in HEADLINES for value in values if value.key == key]
-
-    @property
-    def failed(self):
-        """list of Value : the values outside their own bound."""
-        return [value for run in self.done for value in run.values if value.record.failed]
-
-    @property
-    def best(self):
-        """dict : the row of the best run; empty if there is none."""
-        return self.rows[0] if self.rows and not self.rows[0]["diverged"] else {}
-
-    @property
-    def factors(self):
-        """dict of str to list : what the runs of the grid differ in -> its values, in order."""
-        values = {name: sorted({row[name] for row in self.rows}) for name in self.rows[0]}
-        return {name: found for name, found in values.items() if len(found) > 1}
-
-    @property
-    def files(self):
-        """str : the lines of files.md about files that are there."""
-        lines = (HERE / "files.md").read_text("utf-8").splitlines()
-        names = [line.partition("](")[2].partition(")")[0] for line in lines]
-        there = [not name or (self._folder / name).exists() for name in names]
-        return "\n".join(compress(lines, there))
-
-
-@cache
-def _environment():
-    options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
-    env = Environment(loader=FileSystemLoader(HERE), autoescape=True, **options)
-    env.filters |= {
-        "markdown": lambda text: Markup(pages.markdown(text)),
-        "percent": percent,
-        "number": _number,
+    problems = {}
+    read = partial(_read, folder, problems)
+    runs = {part: read(f"part_{part}.ipynb", PartRun) for part in PARTS}
+    cards = {path.stem: read(path.name, _read_card) for path in sorted(folder.glob("*_model.json"))}
+    return {
+        "runs": {part: run for part, run in runs.items() if run},
+        "grid": read("hyperparameter_tune.csv", _read_grid),
+        "cards": {name: card for name, card in cards.items() if card},
+        "timing": read("timing.json", _read_timing) or {},
+        "gradient": read("Part_B_grad_weight.txt", _read_gradient),
+        "files": _files_in(folder),
+        "problems": problems,
     }
-    script, formulas = (HERE / name for name in ("report.js", "formulas.md"))
-    digest = hashlib.sha256(f"\n{script.read_text('utf-8')}\n".encode()).digest()
-    env.globals |= {
-        "style": Markup((HERE / "report.css").read_text("utf-8")),
-        "script": Markup(script.read_text("utf-8")),
-        "script_hash": base64.b64encode(digest).decode(),
-        "formulas": formulas.read_text("utf-8"),
-        "explanation": EXPLANATION,
-        "parts": PARTS,
-        "num_validation": data.NUM_VALIDATION,
-    }
-    return env
 
 
-def _read_rows(path):
-    by = ["accuracy", "cross_entropy"]
-    table = read_table(path).sort_values(by, ascending=[False, True], kind="stable")
-    return table.to_dict("records")
+def _read(folder, problems, name, read):
+    """Read a file if it is there; note why it cannot be read."""
+    if not (folder / name).exists():
+        return None
+    try:
+        return read(folder / name)
+    except Exception as error:  # whatever a damaged file makes its reader raise
+        reason = str(getattr(error, "message", error)) or type(error).__name__
+        problems[name] = shorten(reason, 150, placeholder=" ...")
+        return None
+
+
+def _read_grid(path):
+    """Read the table of runs: its rows, best first, and the values of all that they differ in."""
+    table = read_table(path)
+    rows = pd.concat([ranked(table), table[table.diverged]])
+    factors = {name: sorted(set(rows[name])) for name in rows if rows[name].nunique() > 1}
+    return {"rows": rows.to_dict("records"), "factors": factors}
 
 
 def _read_card(path):
@@ -181,6 +109,29 @@ def _read_gradient(path):
     if empty or not heading.endswith("approx_fprime:") or not text.endswith("\n"):
         raise ValueError("cut off, or not the values of approx_fprime below that of check_grad")
     return [check, *values]
+
+
+def _files_in(folder):
+    """Give the lines of files.md whose files are there, and its headings."""
+    lines = _text("files.md").splitlines(keepends=True)
+    names = [line.partition("](")[2].partition(")")[0] for line in lines]
+    return "".join(compress(lines, [(folder / name).exists() for name in names]))
+
+
+def _environment():
+    """Make what the templates are read with: their filters, and what all pages show."""
+    options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
+    env = Environment(loader=FileSystemLoader(HERE), autoescape=True, **options)
+    env.filters.update(percent=percent, number=_number, breaks=pages.with_breaks)
+    env.filters["markdown"] = lambda text: Markup(pages.markdown(text))
+    digest = sha256(f"\n{_text('report.js')}\n".encode()).digest()
+    env.globals.update(parts=PARTS, file=_text, script_hash=b64encode(digest).decode())
+    env.globals["num_validation"] = data.NUM_VALIDATION
+    return env
+
+
+def _text(name):
+    return (HERE / name).read_text("utf-8")
 
 
 def _number(value):

@@ -8,10 +8,9 @@ the tolerance it was recorded with, so that they stay green after another machin
 
 import json
 import re
-from pathlib import Path
 
 from helpers.files import OUTPUTS, PROJECT, write_text
-from helpers.report.results import Results
+from helpers.report.runs import PartRun
 
 README = PROJECT / "README.md"
 BENCHMARKS = PROJECT / "tests" / "benchmarks"
@@ -42,7 +41,7 @@ def results_table(folder=OUTPUTS):
     """Write the headline values of a run as a Markdown table."""
     lines = ["| part | value | here | reference | in a rerun |", "|---|---|---|---|---|"]
     lines += [
-        f"| {value.run.part.upper()}, {TITLES[value.run.part]} | {value.record.name} "
+        f"| {value.part.upper()}, {TITLES[value.part]} | {value.record.name} "
         f"| {value.text} | {value.reference} | {value.allowed.removeprefix('a rerun ')} |"
         for value in headlines(folder)
     ]
@@ -51,7 +50,8 @@ def results_table(folder=OUTPUTS):
 
 def headlines(folder=OUTPUTS):
     """List the values that head the report, as `helpers.report.runs.Value`."""
-    return Results(Path(folder)).headlines
+    values = [value for part in TITLES for value in PartRun(folder / f"part_{part}.ipynb").values]
+    return [value for value in values if value.reference is not None]
 
 
 def speed_table():
@@ -105,7 +105,7 @@ def disagreements(text, folder=OUTPUTS):
     """Compare the results table of a README with an output folder; a list of lines."""
     rows = [line.split(" | ") for line in block(text, "results")[1].splitlines()[2:]]
     stated = {(row[0].strip("| ")[0].lower(), row[1]): row[2] for row in rows}
-    found = {(value.run.part, value.record.name): value for value in headlines(folder)}
+    found = {(value.part, value.record.name): value for value in headlines(folder)}
     missing = [
         f"{name}: only in one of README and outputs" for name in stated.keys() ^ found.keys()
     ]
