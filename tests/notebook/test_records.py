@@ -9,15 +9,11 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from helpers import notebook, sgd
 from helpers.notebook import parameters, progress, records, sources
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RECORD, VARIES, Record, RecordError, read_records, record
-
-FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
 class Handle:
@@ -58,15 +54,12 @@ def notebook_of(outputs):
         (2.5, {"rel": 1e-6}, "x = 2.5   (a rerun may differ by 1e-06 of the value)"),
         (3.1e-7, {"at_most": 1e-5}, "x = 3.1e-07   (must be at most 1e-05)"),
         (0.92, {"at_least": 0.9}, "x = 0.92   (must be at least 0.9)"),
-        (59_210, {}, "x = 59,210   (the same in every run)"),
         (np.int64(59_210), {}, "x = 59,210   (the same in every run)"),
         (np.float32(0.5), {"abs": np.float64(0.25)}, "x = 0.5   (a rerun may differ by 0.25)"),
         (2.0, {"at_most": 1}, "x = 2   (FAILED: must be at most 1)"),
         (0.5, {"at_least": 1}, "x = 0.5   (FAILED: must be at least 1)"),
-        (1.0, {"abs": -0.1}, "x = 1   (FAILED: a rerun may differ by -0.1)"),
         (math.nan, {"abs": 1}, "x = not a finite number   (FAILED: a rerun may differ by 1)"),
         (-math.inf, {"at_most": 1}, "x = not a finite number   (FAILED: must be at most 1)"),
-        (np.float32("nan"), {}, "x = not a finite number   (FAILED: the same in every run)"),
     ],
 )
 def test_shows_one_readable_line_and_the_same_as_json(shown, value, bound, line):
@@ -76,17 +69,23 @@ def test_shows_one_readable_line_and_the_same_as_json(shown, value, bound, line)
     assert str(Record(**json.loads(json.dumps(data[RECORD], allow_nan=False)))) == line
 
 
-@pytest.mark.parametrize("limit", [math.nan, math.inf])
-def test_refuses_limits_that_are_not_finite(shown, limit):
-    with pytest.raises(ValueError, match="is no record"):
-        record("loss", 1.0, at_most=limit)
-    assert shown == []
+ONE = "give one of abs, rel, at_most, at_least"
 
 
-@pytest.mark.parametrize("bound", [{"abs": 1, "rel": 1}, {"about": 1}, {"exactly": 0}])
-def test_takes_one_known_bound(shown, bound):
-    with pytest.raises(TypeError, match="give one of abs, rel, at_most, at_least"):
+@pytest.mark.parametrize(
+    ("bound", "error", "reason"),
+    [
+        ({"at_most": math.nan}, ValueError, "is no record"),
+        ({"at_most": math.inf}, ValueError, "is no record"),
+        ({"abs": 1, "rel": 1}, TypeError, ONE),
+        ({"about": 1}, TypeError, ONE),
+        ({"exactly": 0}, TypeError, ONE),
+    ],
+)
+def test_takes_one_known_and_finite_bound(shown, bound, error, reason):
+    with pytest.raises(error, match=reason):
         record("x", 1.0, **bound)
+    assert shown == []
 
 
 VALID = {"name": "x", "value": 1, "bound": "at_most", "limit": 1}
@@ -103,37 +102,20 @@ def test_an_edited_payload_is_refused_where_it_is_read(change):
         read_records(notebook_of([{RECORD: VALID | change}]))
 
 
-@given(value=FINITE, limit=st.floats(0, 1e3), other=FINITE)
-def test_abs_admits_what_is_within_its_distance(value, limit, other):
-    assert Record("x", value, "abs", limit).admits(other) == (abs(other - value) <= limit)
-
-
-@given(value=FINITE, other=FINITE)
-def test_a_count_admits_only_itself(value, other):
-    entry = Record("x", value, "exactly", 0)
-    assert entry.admits(value)
-    assert entry.admits(other) == (other == value)
-
-
 @pytest.mark.parametrize(
-    ("bound", "limit", "inside", "outside"),
+    ("entry", "inside", "outside"),
     [
-        ("abs", 0.5, [1.5, 2.5], [1.499, 2.501]),
-        ("rel", 0.25, [1.5, 2.5], [1.499, 2.501]),
-        ("at_most", 3, [-9.0, 3.0], [3.001]),
-        ("at_least", 1, [1.0, 9.0], [0.999]),
-        ("exactly", 0, [2, 2.0], [2.000001, 1]),
+        (Record("x", 2.0, "abs", 0.5), [1.5, 2.5], [1.499, 2.501]),
+        (Record("x", 2.0, "rel", 0.25), [1.5, 2.5], [1.499, 2.501]),
+        (Record("x", -2.0, "rel", 0.25), [-1.5, -2.5], [-1.499, -2.501, 2.0]),
+        (Record("x", 2.0, "at_most", 3), [-9.0, 3.0], [3.001]),
+        (Record("x", 2.0, "at_least", 1), [1.0, 9.0], [0.999]),
+        (Record("x", 2.0, "exactly", 0), [2, 2.0], [2.000001, 1]),
     ],
 )
-def test_bounds_worked_by_hand(bound, limit, inside, outside):
-    entry = Record("x", 2.0, bound, limit)
+def test_bounds_worked_by_hand(entry, inside, outside):
     assert all(entry.admits(value) for value in inside)
     assert not any(entry.admits(value) for value in [*outside, math.nan, math.inf, -math.inf])
-
-
-def test_rel_is_relative_to_the_size_of_a_negative_value():
-    assert Record("x", -2.0, "rel", 0.25).admits(-2.5)
-    assert not Record("x", -2.0, "rel", 0.25).admits(-2.51)
 
 
 def test_reads_back_in_order_and_to_the_last_bit(shown):
@@ -150,11 +132,6 @@ def test_reads_back_in_order_and_to_the_last_bit(shown):
         read_records(notebook_of(shown))
 
 
-def test_reads_nothing_from_prose_and_plain_cells():
-    cells = [nbformat.v4.new_markdown_cell("text"), nbformat.v4.new_code_cell("1")]
-    assert read_records(nbformat.v4.new_notebook(cells=cells)) == {}
-
-
 @pytest.mark.parametrize("inside", [True, False])
 def test_the_end_names_the_files_and_refuses_what_failed(shown, tmp_path, inside, monkeypatch):
     monkeypatch.setattr(parameters.files, "PROJECT", tmp_path if inside else tmp_path / "else")
@@ -163,9 +140,8 @@ def test_the_end_names_the_files_and_refuses_what_failed(shown, tmp_path, inside
     (settings.folder / "b.csv").write_text("")
     (settings.folder / "a.txt").write_text("")
     record("x", 2, at_most=1)
-    with pytest.raises(RecordError, match=r"^x = 2   \(FAILED: must be at most 1\)$") as error:
+    with pytest.raises(RecordError, match=r"^x = 2   \(FAILED: must be at most 1\)$"):
         notebook.finish(settings)
-    assert error.value._render_traceback_() == [f"RecordError: {error.value}"]
     record("x", 1, at_most=1)
     notebook.finish(settings)
     where = "out in the project's folder" if inside else place
