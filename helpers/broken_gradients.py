@@ -9,50 +9,17 @@ which no gradient check can see; the tests compare those with numbers worked by 
 """
 
 import inspect
-from dataclasses import dataclass, field
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
 from helpers import gradient_check, network
 
-MEAN, OUTER, PUSH = "/ len(images)", "delta @ h.mT", "(W.mT @ delta)"
-DECAY, BIASES = " + alpha * W", "delta.sum(axis=-1)"
-ERROR, LABELS = "(softmax(logits) -", "one_hot(labels, logits.shape[-2])) /"
-TOTAL = "e.sum(axis=-2, keepdims=True)"
-RESULT = "return gradient[::-1]"
-
-FAULTS = {
-    "mask h >= 0 instead of h > 0": ("* (h > 0)", "* (h >= 0)"),
-    "mean over images forgotten (no 1/n)": (MEAN, ""),
-    "1/n taken twice": (MEAN, "/ len(images) ** 2"),
-    "L2 left out": (DECAY, ""),
-    "L2 doubled": (DECAY, " + 2 * alpha * W"),
-    "L2 on the biases, too": (
-        RESULT,
-        "return [(dW, db + alpha * b) for (dW, db), (_, b) in zip(gradient[::-1], layers)]",
-    ),
-    "gradient of square layers transposed": (OUTER, "swapped(delta @ h.mT)"),
-    "delta sent down through W, not its transpose": (PUSH, "(swapped(W.mT) @ delta)"),
-    "gradient of the biases forgotten": (BIASES, "0 * delta.sum(axis=-1)"),
-    "derivative of softmax applied twice": (
-        ERROR,
-        f"softmax(logits) * (1 - softmax(logits)) * {ERROR}",
-    ),
-    "labels off by one": (LABELS, "np.roll(one_hot(labels, logits.shape[-2]), 1, axis=0)) /"),
-    "last image left out of the first layer": (
-        OUTER,
-        "(delta * (np.arange(len(images)) < len(images) - (len(gradient) == len(layers) - 1))) "
-        "@ h.mT",
-    ),
-    "one entry off by 1e-6": (RESULT, f"gradient[-1][0][..., 0, 0] += 1e-6; {RESULT}"),
-    "1e-8 added under the softmax, for safety": (TOTAL, f"({TOTAL} + 1e-8)"),
-    "rounded to float32 on the way out": (
-        RESULT,
-        "return [[g.astype('f').astype(float) for g in pair] for pair in gradient[::-1]]",
-    ),
-}
-"""Name of a mistake -> (right, wrong): a text found once in the source, and what it becomes."""
+FAULTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+"""Name of a mistake -> [right, wrong]: a text found once in the source, and what it becomes."""
 LIMITS = {"check_grad": 1e-5, "directions": 1e-12, **gradient_check.LIMITS}
 """What is usually accepted of check_grad, an absolute number; relative errors of the others."""
 
@@ -67,15 +34,17 @@ class Trial:
     note : str
         Why the fault could not be tried; empty if it was.
     errors : dict of str to float
-        What each check measures.
-    caught : dict of str to bool
-        Whether that is above its limit.
+        What each check measures; empty if the fault could not be tried.
     """
 
     name: str
-    note: str = ""
-    errors: dict = field(default_factory=dict)
-    caught: dict = field(default_factory=dict)
+    note: str
+    errors: dict
+
+    @property
+    def caught(self):
+        """dict of str to bool : whether each error is above its limit."""
+        return {check: not error <= LIMITS[check] for check, error in self.errors.items()}
 
 
 def break_network(name):
@@ -120,37 +89,34 @@ def try_all(layers, images, labels, alpha):
         The right gradient first. "check_grad" is the 2-norm of the difference to forward
         differences, as SciPy computes it.
     """
-    problem = images, labels, alpha
-    derivatives = gradient_check.differentiate(layers, *problem)
-    right = network.pack(network.backprop(layers, *problem))
-    trials = [_attempt("none: the code as it is", network.backprop, layers, problem, derivatives)]
+    problem = layers, images, labels, alpha
+    derivatives = gradient_check.differentiate(*problem)
+    right = network.pack(network.backprop(*problem))
+    trials = [Trial("none: the code as it is", "", _errors(network.backprop, problem, derivatives))]
     for name in FAULTS:
+        note = ""
         try:
             backprop = break_network(name).backprop
-            gradient = network.pack(backprop(layers, *problem))
+            if np.array_equal(network.pack(backprop(*problem)), right):
+                note = "changes nothing in this network"
         except LookupError as misfit:
-            trials.append(Trial(name, str(misfit)))
-            continue
+            note = str(misfit)
         except Exception as error:  # e.g. the fault uses a name that the code no longer has
-            trials.append(Trial(name, f"does not run in the present code: {error}"))
-            continue
-        if np.array_equal(gradient, right):
-            trials.append(Trial(name, "changes nothing in this network"))
-        else:
-            trials.append(_attempt(name, backprop, layers, problem, derivatives))
+            note = f"does not run in the present code: {error}"
+        errors = {} if note else _errors(backprop, problem, derivatives)
+        trials.append(Trial(name, note, errors))
     return trials
 
 
-def _attempt(name, backprop, layers, problem, derivatives):
+def _errors(backprop, problem, derivatives):
     """Measure one gradient by every check."""
-    gradient = network.pack(backprop(layers, *problem))
+    gradient = network.pack(backprop(*problem))
     distance = float(np.linalg.norm(gradient - derivatives["2-point"]))
-    along = float(gradient_check.check_directions(layers, *problem, gradient=backprop))
+    along = float(gradient_check.check_directions(*problem, gradient=backprop))
     errors = {"check_grad": distance, "directions": along}
     for check, derivative in derivatives.items():
-        errors[check] = gradient_check.worst_share(gradient, derivative, layers)
-    caught = {check: not error <= LIMITS[check] for check, error in errors.items()}
-    return Trial(name, "", errors, caught)
+        errors[check] = gradient_check.worst_share(gradient, derivative, problem[0])
+    return errors
 
 
 def table(trials):

@@ -66,7 +66,7 @@ def test_no_line_of_a_solution_is_in_it(folder):
     assert len(solution_lines()) > 30
     leaks = [(p.name, s) for p, text in texts.items() for s in solution_lines() if s in text]
     assert not leaks, leaks
-    gallery = texts[folder / "helpers" / "broken_gradients.py"]
+    gallery = texts[folder / "helpers" / "broken_gradients.toml"]
     assert not [right for right, _ in FAULTS.values() if right in gallery]
 
 
