@@ -1,12 +1,15 @@
 """Numbers about a trained network that the pictures and tables are made of.
 
-Confusions, calibration, mistakes, and what the units of its layers respond to. `layers` is
-[(W_1, b_1), ..., (W_L, b_L)] as in `helpers.network`, and `W` the matrix of the first layer, shape
-(units, 784). Left out: drawing (`helpers.figures`), training, and the mathematics of the network
-itself.
+Confusions, calibration, mistakes, and what the units of its layers respond to.
+
+What the functions share: `layers` is [(W_1, b_1), ..., (W_L, b_L)] as in `helpers.network`; `W` and
+`b` are those of the first layer, shapes (units, 784) and (units,); `images` has shape (n, 784),
+`labels` shape (n,), whole numbers, and `probabilities` shape (n, n_classes).
+
+Left out: drawing (`helpers.figures`), training, and the mathematics of the network itself.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,48 +22,25 @@ GAP = 2
 
 
 def probabilities(layers, images):
-    """Compute the probability that a network gives to each class.
-
-    Parameters
-    ----------
-    layers : list of (ndarray, ndarray)
-    images : ndarray, shape (n, n_0)
-
-    Returns
-    -------
-    ndarray, shape (n, n_classes)
-        Each row sums to 1.
-    """
+    """Compute the probability that a network gives to each class; each row sums to 1."""
     with one_blas_thread():
         _, logits = network.forward(layers, images)
     return network.softmax(logits).T
 
 
-def confusion_counts(labels, predicted, num_classes=10):
+def confusion_counts(labels, predicted):
     """Count how often each class was taken for each other one.
-
-    Parameters
-    ----------
-    labels, predicted : ndarray of int, shape (n,)
-    num_classes : int
 
     Returns
     -------
-    ndarray of int, shape (num_classes, num_classes)
+    ndarray of int, shape (10, 10)
         Row: the label; column: the prediction.
     """
-    pairs = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
-    return pairs.reshape(num_classes, num_classes)
+    return np.bincount(labels * 10 + predicted, minlength=100).reshape(10, 10)
 
 
 def confident_mistakes(labels, probabilities, count):
     """Find the wrong predictions that the network was surest of.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n,)
-    probabilities : ndarray, shape (n, n_classes)
-    count : int
 
     Returns
     -------
@@ -72,64 +52,40 @@ def confident_mistakes(labels, probabilities, count):
     return wrong[surest_first[:count]]
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """How confidence and accuracy go together, in bins of equal width between 0 and 1.
+class Calibration(NamedTuple):
+    """How confidence and accuracy go together, in ten bins of equal width, 0 to 1.
 
     Attributes
     ----------
-    counts : ndarray of int, shape (bins,)
-    confidence, accuracy : ndarray, shape (bins,)
+    counts : ndarray of int, shape (10,)
+    confidence, accuracy : ndarray, shape (10,)
         Means of each bin; NaN where it is empty.
+    error : float
+        Expected calibration error, the mean of |accuracy - confidence| over images (Guo et al.
+        2017, arXiv:1706.04599, eq. 3).
+    bias : float
+        Mean confidence minus mean accuracy; above 0 is too sure.
     """
 
     counts: np.ndarray
     confidence: np.ndarray
     accuracy: np.ndarray
-
-    @property
-    def error(self):
-        """float : expected calibration error, the mean of |accuracy - confidence| over images."""
-        gaps = np.abs(self.accuracy - self.confidence)
-        return float(np.nansum(gaps * self.counts) / self.counts.sum())
-
-    @property
-    def bias(self):
-        """float : mean confidence minus mean accuracy; above 0 is too sure."""
-        gaps = self.confidence - self.accuracy
-        return float(np.nansum(gaps * self.counts) / self.counts.sum())
+    error: float
+    bias: float
 
 
-def calibration(labels, probabilities, num_bins=10):
-    """Compare how sure a network is with how often it is right.
-
-    The error is the expected calibration error of Guo et al. 2017 (arXiv:1706.04599, eq. 3).
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n,)
-    probabilities : ndarray, shape (n, n_classes)
-    num_bins : int
-
-    Returns
-    -------
-    Calibration
-    """
+def calibration(labels, probabilities):
+    """Compare how sure a network is with how often it is right: a `Calibration`."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * num_bins).astype(int), num_bins - 1)
-    counts, sure, hits = (np.bincount(bins, v, num_bins) for v in (None, confidence, right))
-    full = np.where(counts, counts, np.nan)
-    return Calibration(counts, sure / full, hits / full)
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    counts, sure, hits = (np.bincount(bins, v, 10) for v in (None, confidence, right))
+    full, gaps = np.where(counts, counts, np.nan), (sure - hits) / len(labels)
+    return Calibration(counts, sure / full, hits / full, np.abs(gaps).sum(), gaps.sum())
 
 
 def activity(layers, images):
     """Measure for which share of the images each hidden unit is active (above 0).
-
-    Parameters
-    ----------
-    layers : list of (ndarray, ndarray)
-    images : ndarray, shape (n, n_0)
 
     Returns
     -------
@@ -142,16 +98,7 @@ def activity(layers, images):
 
 
 def order_by_norm(W):
-    """Order units by the length of their weight vectors, the longest first.
-
-    Parameters
-    ----------
-    W : ndarray, shape (units, n_in)
-
-    Returns
-    -------
-    ndarray of int, shape (units,)
-    """
+    """Order units by the length of their weight vectors, the longest first; (units,)."""
     return np.argsort(-np.linalg.norm(W, axis=1), kind="stable")
 
 
@@ -185,10 +132,6 @@ def tile_W0(W, columns=None):
 def neighbour_correlation(W):
     """Measure how alike the weights of neighbouring pixels are: near 0 for noise, high for shapes.
 
-    Parameters
-    ----------
-    W : ndarray, shape (units, 784)
-
     Returns
     -------
     ndarray, shape (units,)
@@ -204,13 +147,6 @@ def neighbour_correlation(W):
 
 def most_exciting(W, b, images, count):
     """Find the images at which each unit's W x + b is largest.
-
-    Parameters
-    ----------
-    W : ndarray, shape (units, n_in)
-    b : ndarray, shape (units,)
-    images : ndarray, shape (n, n_in)
-    count : int
 
     Returns
     -------

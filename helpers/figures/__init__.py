@@ -1,10 +1,9 @@
 """Every picture, drawn from numbers that are already computed, in one style.
 
-Each function takes arrays or tables, draws one figure and returns a `Picture`, which carries its
-caption and its text alternative and shows itself as the last line of a cell. Titles say what was
-found, and for that the functions count and average a little; captions hold nothing that differs
-from run to run, since a recorded notebook is compared with them. Left out: training, reading
-data; the numbers about one network come from `helpers.analysis`.
+Each function takes arrays or tables, draws one figure and returns a `style.Picture`, which carries
+its caption and its text alternative (captions.toml) and shows itself as the last line of a cell.
+Titles say what was found, and for that the functions count and average a little. Left out:
+training, reading data; the numbers about one network come from `helpers.analysis`.
 """
 
 from helpers.figures.first_layer import exciting_images, learned_tiles, weight_tiles
@@ -15,7 +14,6 @@ from helpers.figures.grid import (
     grid_main_effects,
     recipe_bars,
 )
-from helpers.figures.style import Picture
 from helpers.figures.training import (
     confusion,
     learning_curves,

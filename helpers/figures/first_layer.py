@@ -1,4 +1,8 @@
-"""The figures of part D: the first layer's weights, and what its units respond to."""
+"""The figures of part D: the first layer's weights, and what its units respond to.
+
+`W` is the matrix of a first layer, shape (units, 784). Colour scales of weights are symmetric and
+end at the 99.9th percentile of the absolute weights; the arrows of a bar stand for the rest.
+"""
 
 import numpy as np
 
@@ -6,57 +10,29 @@ from helpers.analysis import neighbour_correlation, order_by_norm
 from helpers.figures import style
 
 
-@style.picture(
-    "One tile for each unit, longest weight vector first, on one colour scale. Good: strokes and "
-    "shapes. Bad: tiles that all look alike. Speckle is the noise of the initial weights, which "
-    "plain SGD adds to but never takes away.",
-    alt="Weights of all first-layer units as 28 x 28 tiles on one symmetric colour scale.",
-)
+@style.picture
 def weight_tiles(W):
-    """Draw the weights of all first-layer units as images, sorted by norm, on one scale.
-
-    Parameters
-    ----------
-    W : ndarray, shape (units, 784)
-
-    Returns
-    -------
-    Picture
-        The colour scale is symmetric; it ends at the 99.9th percentile of the absolute weights,
-        and the arrows of its bar stand for what lies beyond.
-    """
+    """Draw the weights of all first-layer units as images, sorted by norm, on one scale."""
     title = f"All {len(W)} units of the first layer, longest weight vector first"
     return _panels({"": W[order_by_norm(W)]}), title
 
 
-@style.picture(
-    "The smoothest units of each first layer; r is the correlation of neighbouring pixels, median "
-    "of all units. The change since the start leaves out the noise of the initial weights; L2 "
-    "makes it fade during training. Good: you recognise clothes. Bad: speckle.",
-    alt="Tiles in which outlines of clothes can be seen: the change of the first layer's weights "
-    "since the start, and the weights of a network trained with L2, where there is one.",
-)
-def learned_tiles(W, W_0, recipe_W=None, count=25):
-    """Draw what training added to the first layer, beside a first layer without noise.
+@style.picture
+def learned_tiles(W, W_0, recipe_W=None):
+    """Draw what training added to the first layer, beside one without noise; 25 units of each.
 
     Parameters
     ----------
-    W, W_0 : ndarray, shape (units, 784)
+    W, W_0
         Trained and initial weights of one network.
-    recipe_W : ndarray, shape (units, 784), optional
+    recipe_W : optional
         Trained weights of a network whose training wiped out the initial noise.
-    count : int
-        Units drawn of each.
-
-    Returns
-    -------
-    Picture
     """
     panels = {}
     for name, X in ("change since the start", W - W_0), ("best recipe, with L2", recipe_W):
         if X is not None:
             r = neighbour_correlation(X)
-            panels[f"{name}: r = {np.median(r):.2f}"] = X[np.argsort(-r)[:count]]
+            panels[f"{name}: r = {np.median(r):.2f}"] = X[np.argsort(-r)[:25]]
     shown = max(map(len, panels.values()))
     return _panels(panels), f"The {shown} smoothest units, without the noise of the start"
 
@@ -81,26 +57,17 @@ def _panels(panels):
     return fig
 
 
-@style.picture(
-    "The number of each unit, its weights (colour), and the images with the largest w · x + b "
-    "(grey). Good: a line of images with something in common. Bad: lines that repeat each other, "
-    "or a jumble.",
-    alt="For each first-layer unit a tile of its weights and the images that excite it most.",
-)
+@style.picture
 def exciting_images(W, images, units):
     """Draw units' weights with the images that excite each of them most.
 
     Parameters
     ----------
-    W : ndarray, shape (units, 784)
+    W
     images : ndarray, shape (units, count, 784)
         For each unit in turn; see `helpers.analysis.most_exciting`.
     units : sequence of int
         Which units to draw, in this order.
-
-    Returns
-    -------
-    Picture
     """
     columns = images.shape[1] + 1
     blocks = min(max(1, int(22 // (columns + 1.2))), len(units))
@@ -113,9 +80,8 @@ def exciting_images(W, images, units):
 
 
 def _show_units(ax, W, images, units, rows):
-    """Draw one block: a line for each unit, its weights in colour and then its images in grey."""
-    tiles = np.full((rows, images.shape[1] + 1, W.shape[1]), np.nan)
-    weights, clothes = tiles.copy(), tiles
+    """Draw a line for each unit, its weights in colour and then its images in grey."""
+    weights, clothes = np.full((2, rows, images.shape[1] + 1, W.shape[1]), np.nan)
     weights[: len(units), 0] = W[units]
     clothes[: len(units), 1:] = images[units]
     for lines, cmap, limit in (weights, "RdBu_r", _limit(W)), (clothes, "gray_r", 0.5):

@@ -3,28 +3,9 @@
 from helpers.figures import style
 
 
-@style.picture(
-    "The relative error of each derivative over a sample of weights, and the kinks of ReLU that "
-    "its steps cross. Good: markers on the predicted lines, and a complex step that stays flat at "
-    "the bottom. Bad: any curve that levels off high above its lines, as a wrong gradient does. "
-    "Where steps begin to cross kinks, differences leave the prediction.",
-    alt="Two panels over the step size. Above, the error of 2-point and 3-point differences falls "
-    "along the rounding lines and rises along the truncation lines; that of the complex step is "
-    "flat near 1e-16 for small steps; in float32 it is near 1 for most steps. Below, the number "
-    "of kinks crossed is zero for small steps and then grows.",
-)
+@style.picture
 def error_against_step(curve):
-    """Draw the error of each derivative against the step size, and the kinks that steps cross.
-
-    Parameters
-    ----------
-    curve : helpers.gradient_check.StepCurve
-
-    Returns
-    -------
-    Picture
-        Measured: lines with markers. Predicted: dashed (truncation) and dotted (rounding).
-    """
+    """Draw a `gradient_check.StepCurve`; what is predicted is dashed (truncation) or dotted."""
     fig, (error, kinks) = style.figure(4.8, 2, 1, sharex=True, height_ratios=(3, 1))
     looks = zip(curve.errors.items(), style.COLOURS, "osDv", strict=False)
     for (name, errors), colour, marker in looks:

@@ -1,7 +1,7 @@
 """The figures of part C: what each hyperparameter does, and what lies beyond the grid.
 
-Each function takes a table with one row a run and the columns of `helpers.grid.table`; the
-accuracy of a run that diverged is not a number.
+Each function takes a table, a DataFrame with one row a run and the columns of
+`helpers.grid.table`; the accuracy of a run that diverged is not a number.
 """
 
 from itertools import cycle
@@ -10,46 +10,27 @@ import numpy as np
 
 from helpers.figures import style
 
-FACTORS = {
-    "num_hidden_layers": "hidden layers",
-    "num_units": "units",
-    "learning_rate": "learning rate",
-    "batch_size": "batch size",
-    "num_epochs": "epochs",
-}
-"""Column of the table -> its name in words."""
+FACTORS = ["num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_epochs"]
 
 
-@style.picture(
-    "Validation accuracy of each run (grey), and for each value of a hyperparameter the mean over "
-    "all others with its standard error (red). A hyperparameter matters if its means differ by "
-    "several standard errors; where they do not, choose what is cheaper.",
-    alt="Validation accuracy of every run against each hyperparameter, with a mean each.",
-)
+@style.picture
 def grid_main_effects(table):
     """Draw the validation accuracy of every run against each hyperparameter.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    Picture
-        A mean's standard error is the standard deviation of its runs over the root of their
-        number. It counts the effects of the other hyperparameters as noise, so it is too large
-        rather than too small.
+    A mean's standard error is the standard deviation of its runs over the root of their number.
+    It counts the effects of the other hyperparameters as noise: too large rather than too small.
     """
     widths = [2 + sum(len(f"{v:g}") + 1.5 for v in table[name].unique()) for name in FACTORS]
     fig, axes = style.figure(3.3, 1, len(FACTORS), sharey=True, width_ratios=np.maximum(widths, 8))
     effects = {}
-    for ax, (name, words) in zip(axes, FACTORS.items(), strict=True):
+    for ax, name in zip(axes, FACTORS, strict=True):
+        words = name.removeprefix("num_").replace("_", " ")
         groups = table.groupby(name).accuracy
         means, errors = groups.mean(), groups.sem()
         for x, (_, group) in enumerate(groups):
             spread = (np.arange(len(group)) * 0.618 % 1 - 0.5) * 0.5
             ax.plot(x + spread, sorted(group), ".", color=style.GREY, ms=3.5, alpha=0.6)
-        ax.errorbar(range(len(means)), means, errors, color=style.RED, marker="o", capsize=3)
+        ax.errorbar(range(len(means)), means, errors, color=style.RED, marker="o")
         ax.set_xticks(range(len(means)), [f"{value:g}" for value in means.index])
         ax.set(xlim=(-0.6, len(means) - 0.4), xlabel=words)
         ax.grid(axis="y")
@@ -62,35 +43,17 @@ def grid_main_effects(table):
 def _effects_title(effects, num_diverged):
     name = max(effects, key=lambda name: np.nan_to_num(effects[name][0]))
     effect, error = 100 * np.array(effects[name])
+    title = "No two means to compare"
     if effect > 0:
         title = f"Largest effect: {name}, {effect:.2f} points; standard error of a mean {error:.2f}"
-    else:
-        title = "No two means to compare"
     return title + (f"; {num_diverged} diverged" if num_diverged else "")
 
 
-@style.picture(
-    "Validation accuracy in percent of each combination, one map for each depth. Good: broad "
-    "bright regions, so that the choice is not a lucky cell. Bad: single bright cells among dark "
-    "ones.",
-    alt="Heat maps of the validation accuracy over the hyperparameters, one for each depth.",
-)
+@style.picture
 def grid_heat_maps(table):
-    """Draw the validation accuracy of every combination, one map for each depth.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Runs of one combination, which differ in seed, are averaged.
-
-    Returns
-    -------
-    Picture
-    """
+    """Draw the validation accuracy of every combination, averaged over seeds; a map a depth."""
     depth, units, rate, batch, epochs = FACTORS
-    maps = table.pivot_table(
-        "accuracy", [depth, units, epochs], [batch, rate], dropna=False, observed=False
-    )
+    maps = table.pivot_table("accuracy", [depth, units, epochs], [batch, rate], dropna=False)
     limits = _limits(maps.to_numpy())
     depths = maps.index.unique(depth)
     height = 0.9 + len(depths) * 0.35 + 0.24 * len(maps)
@@ -100,8 +63,8 @@ def grid_heat_maps(table):
         ax.set_title(f"{value} hidden layer{'s' if value != 1 else ''}")
     _label_columns(axes[-1, 0], maps.columns)
     bar = fig.colorbar(shown, ax=axes, aspect=40, pad=0.02, extend="min")
-    style.in_percent(bar.ax.yaxis)
     bar.set_label("validation accuracy")
+    style.in_percent(bar.ax.yaxis)
     return fig, _best_title(table)
 
 
@@ -119,9 +82,8 @@ def _show_map(ax, values, limits):
         text = f"{100 * value:.2f}" if np.isfinite(value) else "–"
         colour = "white" if value < np.mean(limits) else "black"
         ax.text(column, row, text, ha="center", va="center", color=colour)
-    ax.set_yticks(
-        range(len(values)), [f"{units} units, {epochs} epochs" for units, epochs in values.index]
-    )
+    names = [f"{units} units, {epochs} epochs" for units, epochs in values.index]
+    ax.set_yticks(range(len(values)), names)
     batches = values.columns.get_level_values(0)
     for x in np.flatnonzero(batches[1:] != batches[:-1]):
         ax.axvline(x + 0.5, color="white", lw=2.5)
@@ -144,7 +106,7 @@ def _label_columns(ax, columns):
 def _best_title(table):
     if table.accuracy.isna().all():
         return "Every run diverged"
-    best = table.groupby(list(FACTORS)).accuracy.mean()
+    best = table.groupby(FACTORS).accuracy.mean()
     depth, units, rate, batch, epochs = best.idxmax()
     return (
         f"Best, {best.max():.2%}: {depth} × {units} units, rate {rate:g}, batch {batch}, "
@@ -152,23 +114,11 @@ def _best_title(table):
     )
 
 
-@style.picture(
-    "Each run once. Runs inside the band cannot be told from the best one. Runs far to the right "
-    "are accurate but too sure of themselves: cross-entropy grows while accuracy stays.",
-    alt="Validation accuracy against validation cross-entropy of every run, with a noise band.",
-)
+@style.picture
 def accuracy_against_cross_entropy(table, noise):
     """Draw every run's validation accuracy against its validation cross-entropy.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-    noise : float
-        Standard deviation of an accuracy, drawn as a band under the best.
-
-    Returns
-    -------
-    Picture
+    The band under the best is `noise` high, the standard deviation of an accuracy.
     """
     finished = table.dropna(subset="accuracy")
     colours = dict(zip(sorted(table.learning_rate.unique()), cycle(style.COLOURS), strict=False))
@@ -181,8 +131,7 @@ def accuracy_against_cross_entropy(table, noise):
     for epochs, marker in markers.items():
         ax.plot([], [], marker, color=style.GREY, label=f"{epochs} epochs", scalex=False)
     best = finished.accuracy.max()
-    band = {"color": style.YELLOW, "alpha": 0.4, "lw": 0, "zorder": 0}
-    ax.axhspan(best - noise, best, label="one sd of noise", **band)
+    ax.axhspan(best - noise, best, color=style.YELLOW, lw=0, zorder=0, label="one sd of noise")
     ax.set(xlabel="validation cross-entropy (nats)", ylabel="validation accuracy")
     style.in_percent(ax.yaxis)
     ax.grid()
@@ -191,24 +140,12 @@ def accuracy_against_cross_entropy(table, noise):
     return fig, f"{inside} of {len(table)} runs lie within the noise of the best"
 
 
-@style.picture(
-    "Points, since the differences are a hundredth of the values; the bars are the standard "
-    "deviation over seeds, the dashed line is the first recipe. A recipe is worth its cost if its "
-    "bar ends clear of the first one's.",
-    alt="Mean validation accuracy of each training recipe, with the standard deviation of seeds.",
-)
+@style.picture
 def recipe_bars(table):
     """Draw the validation accuracy of several recipes with the spread over their seeds.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        One row a run, with the columns "recipe" (a text) and "accuracy"; the recipes are drawn
-        in the order of their first runs, and compared with the first of them.
-
-    Returns
-    -------
-    Picture
+    Of the table it needs the columns "recipe" (a text) and "accuracy". The recipes are drawn in
+    the order of their first runs, and compared with the first of them.
     """
     found = table.groupby("recipe", sort=False).accuracy.agg(["mean", "std"])
     fig, ax = style.figure(0.9 + 0.32 * len(found))
@@ -221,8 +158,7 @@ def recipe_bars(table):
     first = found["mean"].iloc[0]
     ax.axvline(first, color=style.GREY, ls="--", lw=1)
     ax.set_yticks(range(len(found)), found.index)
-    ax.set_ylim(len(found) - 0.5, -0.8)
-    ax.margins(x=0.12)
+    ax.set(ylim=(len(found) - 0.5, -0.8), xmargin=0.12)
     ax.set_xlabel("validation accuracy, with the standard deviation over seeds")
     style.in_percent(ax.xaxis)
     ax.grid(axis="x")

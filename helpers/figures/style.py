@@ -2,6 +2,7 @@
 
 import base64
 import io
+import tomllib
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
@@ -18,55 +19,40 @@ from helpers.analysis import GAP, tile_W0
 from helpers.data import IMAGE_SHAPE
 
 STYLE = Path(__file__).with_name("style.mplstyle")
+TEXTS = tomllib.loads(STYLE.with_name("captions.toml").read_text("utf-8"))
 WIDTH = 6.7
 """Inches: the text width of an A4 page with margins of 2 cm, so nothing shrinks in print."""
 PIXELS_PER_INCH = 110
 """Of the picture on a screen; the file holds more (savefig.dpi in the style file)."""
 COLOURS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 BLUE, RED = COLOURS[:2]
-GREY, YELLOW = "#777777", "#F0E442"
+GREY, YELLOW = "#777777", "#F0E44266"  # the last two digits: see-through
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A figure with its texts; the last line of a cell shows it.
-
-    Attributes
-    ----------
-    figure : matplotlib.figure.Figure
-    caption : str
-        What is drawn, and what good and bad look like; Markdown.
-    alt : str
-        What is to be seen, for who cannot see it.
-    """
+    """A figure with its texts, both from captions.toml; the last line of a cell shows it."""
 
     figure: Figure
     caption: str
     alt: str
 
-    def png(self):
-        """Render the figure.
-
-        Returns
-        -------
-        bytes
-            A PNG file of 256 colours: a third of the size, and no difference that can be seen.
-        """
-        return self._png
-
     @cached_property
-    def _png(self):
-        """Drawn once: a second drawing would move everything by a fraction of a pixel."""
+    @matplotlib.rc_context(fname=STYLE)
+    def png(self):
+        """bytes : a file of 256 colours, a third of the size, and no difference that can be seen.
+
+        Drawn once: a second drawing would move everything by a fraction of a pixel.
+        """
         drawn, reduced = io.BytesIO(), io.BytesIO()
-        with matplotlib.rc_context(fname=STYLE):
-            self.figure.savefig(drawn, format="png")
+        self.figure.savefig(drawn)
         picture = Image.open(drawn).convert("RGB")
         method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
         picture.quantize(256, method, dither=dither).save(reduced, format="png", optimize=True)
         return reduced.getvalue()
 
     def save(self, path):
-        """Write the figure as a PNG file, atomically.
+        """Write the PNG file, atomically.
 
         Parameters
         ----------
@@ -77,19 +63,12 @@ class Picture:
         Picture
             Itself, so that ``figures.weight_tiles(W).save(path)`` ends a cell that shows it.
         """
-        with files.replacing(path) as file:
-            file.write(self.png())
+        files.write_bytes(path, self.png)
         return self
 
     def bundle(self):
-        """Give what Jupyter displays.
-
-        Returns
-        -------
-        data, metadata : dict
-            By MIME type; the alt text, the width on a screen and the caption are metadata.
-        """
-        data = {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.alt}
+        """Give what Jupyter displays: data by MIME type, and metadata (alt, width, caption)."""
+        data = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
         width = round(self.figure.get_figwidth() * PIXELS_PER_INCH)
         return data, {"image/png": {"alt": self.alt, "width": width}, "caption": self.caption}
 
@@ -99,20 +78,18 @@ class Picture:
         display({"text/markdown": f"*{self.caption}*", "text/plain": self.caption}, raw=True)
 
 
-def picture(caption, alt):
+def picture(draw):
     """Make a `Picture`, drawn under the style file, of a function's figure and title."""
+    texts = {kind: " ".join(text.split()) for kind, text in TEXTS[draw.__name__].items()}
 
-    def decorate(draw):
-        @wraps(draw)
-        def drawn(*args, **kwargs):
-            with matplotlib.rc_context(fname=STYLE):
-                fig, title = draw(*args, **kwargs)
-                fig.suptitle(title, x=0.01, ha="left")
-            return Picture(fig, caption, alt)
+    @wraps(draw)
+    @matplotlib.rc_context(fname=STYLE)
+    def drawn(*args, **kwargs):
+        fig, title = draw(*args, **kwargs)
+        fig.suptitle(title, x=0.01, ha="left")
+        return Picture(fig, **texts)
 
-        return drawn
-
-    return decorate
+    return drawn
 
 
 def figure(height, rows=1, columns=1, **options):

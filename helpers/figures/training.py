@@ -1,4 +1,7 @@
-"""The figures of part A: the data, the learning curves, and what one network gets wrong."""
+"""The figures of part A: the data, the learning curves, and what one network gets wrong.
+
+`counts` is what `helpers.analysis.confusion_counts` gives: ndarray of int, shape (10, 10).
+"""
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -8,51 +11,21 @@ from helpers.data import CLASS_NAMES, IMAGE_SHAPE
 from helpers.figures import style
 
 
-@style.picture(
-    "The first images of each class, with the size of the class. Good: classes of about equal "
-    "size. The network will find hard what you find hard: shirt, coat or pullover?",
-    alt="Ten rows of clothing images, one row a class, each with the number of its images.",
-)
-def samples(data, count=12):
-    """Draw the first images of each class, and how many there are.
-
-    Parameters
-    ----------
-    data : helpers.data.Images
-    count : int
-        Images of each class, which must have so many.
-
-    Returns
-    -------
-    Picture
-    """
+@style.picture
+def samples(data):
+    """Draw the first twelve images of each class of `data.Images`, and how many there are."""
     rows = [np.flatnonzero(data.labels == k) for k in range(len(CLASS_NAMES))]
-    first = np.concatenate([data.images[row[:count]] for row in rows])
-    fig, ax = style.figure(0.4 + 5 * len(rows) / count)
-    style.show_tiles(ax, first, count, "gray_r", 0.5)
+    first = np.concatenate([data.images[row[:12]] for row in rows])
+    fig, ax = style.figure(0.4 + 5 * len(rows) / 12)
+    style.show_tiles(ax, first, 12, "gray_r", 0.5)
     names = [f"{name}\n{len(row):,}" for name, row in zip(CLASS_NAMES, rows, strict=True)]
     style.label_tiles(ax, names)
     return fig, "Trousers and bags stand apart; shirt, coat and pullover look alike"
 
 
-@style.picture(
-    "After each epoch, on the first 6,000 training images and on all validation images; epoch 0 "
-    "is the network before its first step. Good: both curves fall together. Bad: a validation "
-    "cross-entropy that turns up while training goes on falling (too many epochs, or too large a "
-    "network), or one that jumps (too large a rate).",
-    alt="Cross-entropy and accuracy by epoch, each with a curve for training and for validation.",
-)
+@style.picture
 def learning_curves(history):
-    """Draw cross-entropy and accuracy after each epoch, from the initial weights on.
-
-    Parameters
-    ----------
-    history : helpers.sgd.History
-
-    Returns
-    -------
-    Picture
-    """
+    """Draw a `sgd.History`: cross-entropy and accuracy by epoch, from the initial weights on."""
     fig, (loss, accuracy) = style.figure(3.0, 1, 2)
     for ax, quantity in (loss, "cross_entropy"), (accuracy, "accuracy"):
         for part, colour, marker in ("training", style.BLUE, "o"), ("validation", style.RED, "s"):
@@ -71,10 +44,8 @@ def learning_curves(history):
 
 def _error_scale(ax):
     """Stretch an axis of accuracies by the logarithm of the error, up to 99.95 %."""
-    ax.set_yscale(
-        "function",
-        functions=(lambda share: -np.log(np.maximum(1 - share, 5e-4)), lambda y: 1 - np.exp(-y)),
-    )
+    both_ways = (lambda share: -np.log(np.maximum(1 - share, 5e-4)), lambda y: 1 - np.exp(-y))
+    ax.set_yscale("function", functions=both_ways)
     ticks = [0, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.999]
     ax.yaxis.set_major_locator(FixedLocator(ticks))
     style.in_percent(ax.yaxis)
@@ -90,23 +61,9 @@ def _learning_title(history):
     )
 
 
-@style.picture(
-    "Counts, and under them the share of the true class. Good: a dark diagonal, and nothing "
-    "elsewhere. Bad: a dark cell beside the diagonal, or a column that attracts all classes.",
-    alt="Confusion matrix of the ten classes with counts and shares of each row.",
-)
+@style.picture
 def confusion(counts):
-    """Draw which class was taken for which.
-
-    Parameters
-    ----------
-    counts : ndarray of int, shape (10, 10)
-        See `helpers.analysis.confusion_counts`.
-
-    Returns
-    -------
-    Picture
-    """
+    """Draw which class was taken for which."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     fig, ax = style.figure(4.7)
     shown = ax.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="auto")
@@ -133,49 +90,29 @@ def _confusion_title(shares):
     )
 
 
-@style.picture(
-    "The accuracy of each class with its standard error, and that of all images (dashed). Good: "
-    "all bars near the dashed line. One value for all classes hides that some are nearly solved "
-    "while others are missed often.",
-    alt="Bars of the accuracy of each class with standard errors, the best class on top.",
-)
+@style.picture
 def per_class_accuracy(counts):
-    """Draw the accuracy of each class with its standard error, the best class first.
-
-    Parameters
-    ----------
-    counts : ndarray of int, shape (10, 10)
-        See `helpers.analysis.confusion_counts`; no class may be empty.
-
-    Returns
-    -------
-    Picture
-    """
+    """Draw the accuracy of each class, none of them empty, with its standard error; best first."""
     totals = counts.sum(axis=1)
-    accuracy = counts.diagonal() / totals
-    error = np.sqrt(accuracy * (1 - accuracy) / totals)
-    order = np.argsort(accuracy)
+    shares = counts.diagonal() / totals
+    order = np.argsort(shares)
+    names, accuracy = [CLASS_NAMES[k] for k in order], shares[order]
+    error = np.sqrt(accuracy * (1 - accuracy) / totals[order])
     overall = counts.trace() / totals.sum()
     fig, ax = style.figure(3.2)
-    ax.barh(range(10), accuracy[order], xerr=error[order], color=style.BLUE, ecolor="black")
-    for y, k in enumerate(order):
-        ax.text(0.01, y, f"{accuracy[k]:.1%}", color="white", va="center", weight="bold")
+    ax.barh(names, accuracy, xerr=error, color=style.BLUE, ecolor="black", capsize=0)
+    for y, share in enumerate(accuracy):
+        ax.text(0.01, y, f"{share:.1%}", color="white", va="center", weight="bold")
     ax.axvline(overall, color=style.RED, ls="--")
     ax.text(overall, 9.6, f"all: {overall:.1%}", color=style.RED, ha="center", va="bottom")
-    ax.set_yticks(range(10), [CLASS_NAMES[k] for k in order])
     ax.set(xlim=(0, 1), xlabel="accuracy", ylim=(-0.6, 9.6))
     style.in_percent(ax.xaxis)
-    hard, easy = CLASS_NAMES[order[0]], CLASS_NAMES[order[-1]]
-    least, most = f"{accuracy.min():.0%}", f"{accuracy.max():.0%}"
-    return fig, f"“{easy}” is easiest ({most}), “{hard}” hardest ({least})"
+    easy, hard = (f"{accuracy[k]:.0%}" for k in (-1, 0))
+    return fig, f"“{names[-1]}” is easiest ({easy}), “{names[0]}” hardest ({hard})"
 
 
-@style.picture(
-    "The mistakes that the network was surest of. Good: you hesitate as well, or doubt the label. "
-    "Bad: plain cases.",
-    alt="Misclassified images with the predicted class, its probability and the true class.",
-)
-def mistakes(images, labels, probabilities, columns=5):
+@style.picture
+def mistakes(images, labels, probabilities):
     """Draw wrongly classified images with what the network said and how sure it was.
 
     Parameters
@@ -183,21 +120,16 @@ def mistakes(images, labels, probabilities, columns=5):
     images : ndarray, shape (n, 784)
     labels : ndarray of int, shape (n,)
     probabilities : ndarray, shape (n, 10)
-    columns : int
-
-    Returns
-    -------
-    Picture
     """
-    rows = max(1, -(-len(images) // columns))
-    fig, axes = style.figure(0.4 + 1.45 * rows, rows, columns, squeeze=False)
+    rows = max(1, -(-len(images) // 5))
+    fig, axes = style.figure(0.4 + 1.45 * rows, rows, 5, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, label, p in zip(axes.flat, images, labels, probabilities, strict=False):
         ax.imshow(image.reshape(IMAGE_SHAPE), cmap="gray_r", vmin=-0.5, vmax=0.5)
         said = f"said {CLASS_NAMES[p.argmax()]}\nat {_percent(p.max())}"
         ax.set_title(f"{said}\nis {CLASS_NAMES[label]}", fontsize=9, loc="center")
-    least = probabilities.max(axis=1).min() if len(images) else 1
+    least = probabilities.max(axis=1).min(initial=1)
     return fig, f"Sure and wrong: {len(images)} mistakes made at {_percent(least)} or more"
 
 
@@ -206,23 +138,11 @@ def _percent(p):
     return "over 99.9%" if p > 0.999 else f"{p:.1%}"
 
 
-@style.picture(
-    "Accuracy against confidence, with standard errors; the bars below show how many predictions "
-    "each point stands for. Good: points on the dashed line. Below it the network is too sure of "
-    "itself, above it not sure enough.",
-    alt="Accuracy against confidence in ten bins, with a histogram of the confidence.",
-)
+@style.picture
 def reliability(calibration):
     """Draw accuracy against confidence, and how many predictions there are of each confidence.
 
-    Parameters
-    ----------
-    calibration : helpers.analysis.Calibration
-
-    Returns
-    -------
-    Picture
-        Bins of fewer than 10 predictions are left out of the curve.
+    Takes an `analysis.Calibration`; bins of fewer than 10 predictions are left out of the curve.
     """
     fig, (ax, below) = style.figure(4.4, 2, 1, sharex=True, height_ratios=(3, 1))
     counts = calibration.counts
@@ -230,8 +150,7 @@ def reliability(calibration):
     x, y = calibration.confidence[full], calibration.accuracy[full]
     error = np.sqrt(y * (1 - y) / counts[full])
     ax.plot((0, 1), (0, 1), color=style.GREY, ls="--", label="as sure as right")
-    look = {"color": style.BLUE, "marker": "o", "capsize": 3}
-    ax.errorbar(x, y, error, label="network, standard error", **look)
+    ax.errorbar(x, y, error, color=style.BLUE, marker="o", label="network, standard error")
     ax.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
     ax.legend(loc="upper left")
     ax.grid()

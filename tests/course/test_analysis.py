@@ -4,20 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from problems import a_problem
 from sklearn.metrics import confusion_matrix
 
 from helpers import analysis, network
 
-LABELS = np.array([0, 1, 2, 0, 1])
-PROBABILITIES = np.array(
-    [
-        [0.95, 0.03, 0.02],  # right
-        [0.20, 0.45, 0.35],  # right
-        [0.55, 0.15, 0.30],  # wrong
-        [0.05, 0.92, 0.03],  # wrong
-        [0.58, 0.40, 0.02],  # wrong
-    ]
-)
+LABELS = np.array([0, 1, 2, 0, 1, 0])  # the third to the fifth prediction are wrong
+PERCENT = [[95, 3, 2], [20, 45, 35], [55, 15, 30], [5, 92, 3], [58, 40, 2], [100, 0, 0]]
+PROBABILITIES = np.array(PERCENT) / 100
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=50))
@@ -33,32 +27,23 @@ def test_mistakes_surest_first():
 
 
 def test_calibration_by_hand():
-    # 0.4 to 0.6: confidences .45, .55, .58, one right of three; 0.8 to 1: .95, .92, one of two.
-    found = analysis.calibration(LABELS, PROBABILITIES, num_bins=5)
-    assert list(found.counts) == [0, 0, 3, 0, 2]
-    nan = np.nan
-    np.testing.assert_allclose(found.confidence, [nan, nan, 1.58 / 3, nan, 0.935])
-    np.testing.assert_allclose(found.accuracy, [nan, nan, 1 / 3, nan, 0.5])
-    # (|1 - 1.58| + |1 - 1.87|) / 5
-    assert found.error == pytest.approx(1.45 / 5)
-    assert found.bias == pytest.approx(1.45 / 5)
-
-
-def test_certainty_falls_into_the_last_bin():
-    found = analysis.calibration(np.array([0, 1]), np.eye(2))
-    assert list(found.counts) == [0] * 9 + [2]
-    assert (found.error, found.bias) == (0, 0)
+    # .45 is right; .55 and .58 are wrong; of .95, .92 and 1 two are right.
+    found = analysis.calibration(LABELS, PROBABILITIES)
+    assert list(found.counts) == [0, 0, 0, 0, 1, 2, 0, 0, 0, 3]
+    full = found.counts > 0
+    np.testing.assert_allclose(found.confidence[full], [0.45, 1.13 / 2, 2.87 / 3])
+    np.testing.assert_allclose(found.accuracy[full], [1, 0, 2 / 3])
+    assert np.isnan([found.confidence, found.accuracy])[:, ~full].all()
+    assert found.error == pytest.approx((0.55 + 1.13 + 0.87) / 6)
+    assert found.bias == pytest.approx((4.45 - 3) / 6)
 
 
 def test_probabilities_are_those_of_the_network():
-    layer_sizes = (6, 5, 4)
-    layers = network.unpack(network.init_weights(layer_sizes, 0), layer_sizes)
-    images = np.random.default_rng(0).normal(size=(7, 6))
+    layers, images, labels, _ = a_problem()
     found = analysis.probabilities(layers, images)
     np.testing.assert_allclose(found.sum(axis=1), 1)
-    labels = np.arange(7) % 4
     expected = network.cross_entropy(layers, images, labels)
-    assert -np.log(found[np.arange(7), labels]).mean() == pytest.approx(expected, rel=1e-12)
+    assert -np.log(found[np.arange(5), labels]).mean() == pytest.approx(expected, rel=1e-12)
 
 
 def test_dead_units_by_hand():
@@ -68,16 +53,14 @@ def test_dead_units_by_hand():
         (np.zeros((2, 3)), np.array([-1.0, 1])),
         (np.ones((2, 2)), np.zeros(2)),
     ]
-    images = np.array([[-2.0], [-1], [0], [1], [2], [3], [4], [5], [6], [7]])
+    images = np.arange(-2.0, 8)[:, None]
     first, second = analysis.activity(layers, images)
     assert list(first) == [1, 0.7, 0]  # at x = 0 the second unit is 0, not active
     assert list(second) == [0, 1]
-    assert analysis.activity(layers[:1], images) == []
 
 
 def test_units_by_length():
-    matrix = np.array([[1.0, 0], [3, 4], [0, 2]])
-    assert list(analysis.order_by_norm(matrix)) == [1, 2, 0]
+    assert list(analysis.order_by_norm(np.array([[1.0, 0], [3, 4], [0, 2]]))) == [1, 2, 0]
 
 
 def test_most_exciting_images_by_brute_force():
@@ -85,8 +68,7 @@ def test_most_exciting_images_by_brute_force():
     matrix, biases, images = rng.normal(size=(4, 6)), rng.normal(size=4), rng.normal(size=(20, 6))
     found = analysis.most_exciting(matrix, biases, images, 3)
     for w, b, best in zip(matrix, biases, found, strict=True):
-        ranked = sorted(range(20), key=lambda i: -(w @ images[i] + b))
-        assert list(best) == ranked[:3]
+        assert list(best) == sorted(range(20), key=lambda i: -(w @ images[i] + b))[:3]
 
 
 @pytest.mark.parametrize(("units", "columns", "lines"), [(50, 8, 7), (49, 7, 7), (1, 1, 1)])
@@ -100,15 +82,9 @@ def test_the_picture_of_the_weights_has_a_tile_for_every_unit(units, columns, li
     assert np.isfinite(picture).sum() == W.size
 
 
-def test_neighbours_of_a_slope_go_together_and_of_a_chessboard_against_each_other():
-    y, x = np.indices((28, 28))
-    noise = np.random.default_rng(0).normal(size=(28, 28))
-    W = np.array([y + x, (y + x) % 2, noise], dtype=float).reshape(3, 784)
-    slope, chessboard, random = analysis.neighbour_correlation(W)
-    assert slope == pytest.approx(1, abs=0.01)
-    assert chessboard == pytest.approx(-1)
-    assert abs(random) < 0.1
-    # By hand: each pixel with its right and with its lower neighbour.
-    pairs = [(noise[i, j], noise[i, j + 1]) for i in range(28) for j in range(27)]
-    pairs += [(noise[i, j], noise[i + 1, j]) for i in range(27) for j in range(28)]
-    assert random == pytest.approx(np.corrcoef(*np.transpose(pairs))[0, 1])
+def test_neighbouring_pixels_by_hand():
+    W = np.random.default_rng(0).normal(size=(2, 784)).cumsum(axis=1)
+    for tile, found in zip(W.reshape(2, 28, 28), analysis.neighbour_correlation(W), strict=True):
+        pairs = [(tile[i, j], tile[i, j + 1]) for i in range(28) for j in range(27)]
+        pairs += [(tile[i, j], tile[i + 1, j]) for i in range(27) for j in range(28)]
+        assert found == pytest.approx(np.corrcoef(*np.transpose(pairs))[0, 1])

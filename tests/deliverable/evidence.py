@@ -428,7 +428,7 @@ def _redrawn(found, part, drawn):
     was = pictures_in(found.notebook(part)).get(drawn.alt)
     if was is None:
         yield f"part_{part}.ipynb does not show: {drawn.alt}"
-    elif (far := picture_distance(was, drawn.png())) > SAME_PICTURE:
+    elif (far := picture_distance(was, drawn.png)) > SAME_PICTURE:
         yield f"part_{part}.ipynb: drawn again, this differs by {far:.2g}: {drawn.alt}"
 
 
