@@ -1,11 +1,10 @@
 """Batch runs that lose nothing: a lock, a staging folder, and results that change places at once.
 
-A part writes into a staging folder inside the output folder. When it has succeeded, a list of its
-files is committed to disk and then each is renamed into place; a run that dies between two
-renames is completed by the next one. Left out: what a part is (`helpers.batch.command_line`).
+A part writes into a staging folder inside the output folder. When it has succeeded, a mark is put
+beside its files and then each is renamed into place; a run that dies between two renames is
+completed by the next one. Left out: what a part is (`helpers.batch.command_line`).
 """
 
-import json
 import os
 import secrets
 import shutil
@@ -15,10 +14,11 @@ from datetime import UTC, datetime
 
 from filelock import FileLock, Timeout
 
-from helpers.files import PROJECT, grid_folder, write_json, write_text
+from helpers.files import PROJECT, grid_folder, write_text
 
 LOCK, OWNER = ".lock", ".running"
-COMMITTED = ".committed.json"
+COMMITTED = ".committed"
+"""The mark: from here on, the files beside it belong in the output folder."""
 STAGING = ".staging."
 NEEDED_FILES = 128
 """Open files that must be allowed; a kernel alone opens about 60."""
@@ -69,7 +69,7 @@ def staging(folder):
     stage.mkdir()
     try:
         yield stage
-        write_json(stage / COMMITTED, sorted(path.name for path in stage.glob("[!.]*")))
+        write_text(stage / COMMITTED, "")
     finally:
         recover(folder)
 
@@ -80,22 +80,13 @@ def recover(folder):
         if stage.is_symlink() or not stage.is_dir():
             stage.unlink()
             continue
-        for name in _committed(stage):
-            os.replace(stage / name, folder / name)
-        (stage / COMMITTED).unlink(missing_ok=True)
+        is_committed = (stage / COMMITTED).exists()
+        for path in sorted(stage.glob("[!.]*")):
+            if is_committed and path.is_file() and not path.is_symlink():
+                os.replace(path, folder / path.name)
         shutil.rmtree(stage, ignore_errors=True)
     for leftover in [*folder.glob(".*.part"), *grid_folder(folder).glob(".*.part")]:
         leftover.unlink(missing_ok=True)
-
-
-def _committed(stage):
-    """List what is still to be moved: files, under plain names; nothing if that is unreadable."""
-    try:
-        names = json.loads((stage / COMMITTED).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return []
-    there = {path.name for path in stage.glob("[!.]*") if path.is_file() and not path.is_symlink()}
-    return sorted(there.intersection(map(str, names))) if isinstance(names, list) else []
 
 
 def as_parameter(folder):
