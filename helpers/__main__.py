@@ -13,4 +13,4 @@ from helpers.batch import signals  # noqa: E402
 from helpers.batch.command_line import main  # noqa: E402
 
 signals.handle()
-os._exit(main())  # what was interrupted on the way has nothing more to say, nor to decide
+os._exit(main(sys.argv[1:]))  # what was interrupted has nothing more to say, nor to decide

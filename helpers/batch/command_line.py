@@ -11,9 +11,9 @@ import shlex
 import shutil
 import sys
 import time
+from contextlib import contextmanager, suppress
 
 import nbformat
-from tqdm import tqdm
 
 from helpers import files
 from helpers.batch import output, signals
@@ -27,9 +27,8 @@ LINE_EVERY = 15
 """Seconds between two progress lines where there is no terminal."""
 
 
-def main(arguments=None):
-    """Run the command line with the arguments given, or the process's; give the exit status."""
-    words = sys.argv[1:] if arguments is None else arguments
+def main(words):
+    """Run what the command line's words ask for; give the exit status."""
     try:
         options = parse(words)
         plan = make_plan(options)
@@ -39,23 +38,15 @@ def main(arguments=None):
             run(plan, options.output, shlex.join([*PROGRAM.split(), *words]))
         return 0
     except REFUSALS as error:
-        return _end(2, error)
+        status, reason = 2, error
     except (PartError, OSError) as error:
-        return _end(1, error)
+        status, reason = 1, error
     except KeyboardInterrupt:
-        return _end(signals.exit_status(), "interrupted; " + _kept(words))
-
-
-def _end(status, what):
-    print(f"{PROGRAM}: {what}", file=sys.stderr)
+        units = len(list(files.grid_folder(parse(words).output).glob("*.npz")))
+        grid = f", and {units} units of the grid, with which --resume goes on" if units else ""
+        status, reason = 128 + signals.received[0], f"interrupted; finished parts are kept{grid}"
+    print(f"{PROGRAM}: {reason}", file=sys.stderr)
     return status
-
-
-def _kept(words):
-    """Say what an interrupted run leaves."""
-    units = len(list(files.grid_folder(parse(words).output).glob("*.npz")))
-    grid = f", and {units} units of the grid, with which --resume goes on" if units else ""
-    return f"finished parts are kept{grid}"
 
 
 def run(plan, folder, command):
@@ -71,71 +62,53 @@ def run(plan, folder, command):
 
 
 def _run_part(part, parameters, folder, command):
-    """Run one part and publish its files together."""
+    """Run one part, publish its files together and show the values that head the report."""
     path = files.NOTEBOOKS / f"part_{part}.ipynb"
     failed = folder / f"{path.stem}.failed.ipynb"
-    with ProgressLine(part) as line, output.staging(folder) as stage:
+    with progress(f"part {part}") as show, output.staging(folder) as stage:
         partial = stage / f".{path.name}"
         try:
-            notebook = execute(path, partial, parameters, line.show, command)
+            notebook = execute(path, partial, parameters, show, command)
         except PartError as error:
             raise PartError(f"{error}{_keep_failed(partial, failed)}") from None
         files.write_text(stage / path.name, nbformat.writes(notebook) + "\n")
-        line.result = _headlines(part, notebook)
+    for name, record in read_records(notebook).items():
+        if headline(part, name) is not None:
+            print("   ", str(record).split("   ")[0], flush=True)
     failed.unlink(missing_ok=True)
 
 
 def _keep_failed(partial, failed):
     """Save how far a failed notebook came, with its traceback; say where."""
-    try:
+    with suppress(OSError, ValueError):
         notebook = strip(nbformat.read(partial, as_version=4))
         files.write_text(failed, nbformat.writes(notebook) + "\n")
-    except (OSError, ValueError):
-        return ""
-    return f"; see {os.path.relpath(failed)}"
+        return f"; see {os.path.relpath(failed)}"
+    return ""
 
 
-def _headlines(part, notebook):
-    """Say what a part found: the recorded values that head the report."""
-    found = [
-        str(each).split("   ")[0]
-        for name, each in read_records(notebook).items()
-        if headline(part, name) is not None
-    ]
-    return "".join(f"\n    {line}" for line in found)
+@contextmanager
+def progress(name):
+    """Yield what shows a line: in a terminal in place, elsewhere now and then; say how it ends."""
+    start = shown = time.monotonic()
+    state, columns = "stopped after", shutil.get_terminal_size().columns - 1
 
-
-class ProgressLine:
-    """One live line per part in a terminal; plain lines, now and then, elsewhere."""
-
-    def __init__(self, part):
-        self.result, self._name = "", f"part {part}"
-        self._start = self._shown = time.monotonic()
-        self._bar = tqdm(
-            desc=self._name,
-            bar_format="{desc} {elapsed} {postfix}",
-            ncols=shutil.get_terminal_size().columns,
-            file=sys.stdout,
-            disable=not sys.stdout.isatty(),
-            leave=False,
-        )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        self._bar.close()
-        state = "stopped after" if kind else "done in"
-        seconds = time.monotonic() - self._start
-        print(f"{self._name}: {state} {seconds:.0f} s{self.result}", flush=True)
-
-    def show(self, line):
-        """Show the newest line of a notebook; what does not fit loses its beginning."""
+    def show(line):
+        nonlocal shown
         signals.end_if_interrupted()
         line, now = " ".join(line.split()), time.monotonic()
-        if not self._bar.disable:
-            room = self._bar.ncols - len(f"{self._name} 00:00:00 ")
-            self._bar.set_postfix_str(line[-room:])
-        elif now - self._shown >= LINE_EVERY:
-            print(f"{self._name}: {line}", flush=True)
-            self._shown = now
+        if sys.stdout.isatty():  # what does not fit loses its beginning
+            head = f"{name} {now - start:.0f} s "
+            line = line[len(head) - columns :]
+            print("\r" + (head + line).ljust(columns), end="", flush=True)
+        elif now - shown >= LINE_EVERY:
+            print(f"{name}: {line}", flush=True)
+            shown = now
+
+    try:
+        yield show
+        state = "done in"
+    finally:
+        if sys.stdout.isatty():
+            print("\r" + " " * columns, end="\r")
+        print(f"{name}: {state} {time.monotonic() - start:.0f} s", flush=True)

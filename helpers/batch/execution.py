@@ -14,7 +14,8 @@ from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine, papermill_engines
+from papermill.engines import Engine, papermill_engines
+from traitlets import Callable
 from traitlets.config import Config
 
 from helpers.batch import signals
@@ -24,6 +25,7 @@ from helpers.notebook.records import RecordError, read_records
 
 INJECTED_ID = "injected-parameters"
 KEPT_METADATA = "kernelspec", "language_info"
+SETTINGS = {"engine_name": "helpers", "kernel_name": "python3", "progress_bar": False}
 NO_ANSWER = "before replying"
 """Of nbclient's words for a kernel that died at its start, e.g. because its port was taken."""
 
@@ -35,36 +37,25 @@ class PartError(RuntimeError):
 class _Client(PapermillNotebookClient):
     """papermill's client, telling a listener the lines that tell how far a cell is."""
 
-    def __init__(self, nb_man, listener, **kwargs):
-        super().__init__(nb_man, **kwargs)
-        self._listener = listener
+    listener = Callable()
 
     def start_new_kernel(self, **kwargs):
         with signals.waiting():  # of a kernel half started nobody knows how to end it
             super().start_new_kernel(**kwargs)
 
-    def execute_cell(self, cell, cell_index, **kwargs):
-        try:
-            return super().execute_cell(cell, cell_index, **kwargs)
-        except DeadKernelError:
-            raise PartError(f"cell {self.code_cells_executed}: the kernel died") from None
-
     def process_message(self, msg, cell, cell_index):
         data = msg["content"].get("data", {})
         if PROGRESS in data and data["text/plain"]:
-            self._listener(data["text/plain"])
+            self.listener(data["text/plain"])
         return super().process_message(msg, cell, cell_index)
 
 
-class _Engine(NBClientEngine):
+class _Engine(Engine):
     """papermill's own engine with that client; a kernel's files stand in the staging folder."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, listener, partial, **_):
         options = {
-            "kernel_name": kernel_name,
-            "startup_timeout": 60,
-            "timeout": None,
             "iopub_timeout": 60,  # the default, 4 s, is short on a busy machine
             "shutdown_kernel": "immediate",  # everything is on disk; Ctrl-C shall not wait
             "config": Config(KernelManager={"connection_file": f"{partial}.kernel.json"}),
@@ -72,10 +63,12 @@ class _Engine(NBClientEngine):
         path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
         environment = os.environ | {"PYTHONPATH": path, STAGING_VARIABLE: str(partial.parent)}
         for is_last in (False, True):
-            client = _Client(nb_man, listener, **options)
+            client = _Client(nb_man, kernel_name=kernel_name, listener=listener, **options)
             try:
-                with open(_log(partial), "w") as log:
+                with open(f"{partial}.log", "w") as log:
                     return client.execute(env=environment, stdout=log, stderr=log)
+            except DeadKernelError:
+                raise PartError(f"cell {client.code_cells_executed}: the kernel died") from None
             except RuntimeError as error:
                 if is_last or NO_ANSWER not in str(error):
                     raise
@@ -90,45 +83,24 @@ papermill_engines.register("helpers", _Engine)
 
 
 def execute(path, partial, parameters, listener=lambda line: None, command=None):
-    """Run a notebook from top to bottom, in its own folder, with injected parameters.
+    """Run a notebook in its own folder, with injected parameters; give it, freed of what varies.
 
-    Parameters
-    ----------
-    path, partial : Path
-        The notebook, and where its state is saved while it runs; `partial` stands in the staging
-        folder, where the files that the notebook writes go, too.
-    parameters : dict
-    listener : callable, optional
-        Takes each line that tells how far the notebook is.
-    command : str, optional
-        Stored in the metadata, for who wants to run it again.
-
-    Returns
-    -------
-    nbformat.NotebookNode
-        Executed, free of times, paths and widget state.
-
-    Raises
-    ------
-    PartError
-        Names notebook, cell and error, or a recorded value outside its bound.
+    `partial`, in the staging folder where the files that the notebook writes go, too, is where its
+    state is saved while it runs. `listener` takes each line that tells how far it is. `command` is
+    stored in the metadata, for who wants to run it again. PartError: names notebook, cell and
+    error, or a recorded value outside its bound.
     """
+    places = [re.sub(r"[{}]", r"\g<0>\g<0>", str(each)) for each in (path, partial)]
     try:
         notebook = papermill.execute_notebook(
-            _literal(path),
-            _literal(partial),
-            parameters,
-            engine_name="helpers",
-            kernel_name="python3",
-            progress_bar=False,
-            cwd=str(path.parent),
-            listener=listener,
-            partial=partial,
+            *places, parameters, cwd=path.parent, listener=listener, partial=partial, **SETTINGS
         )
-        _check(notebook)
+        if any(cell.get("execution_count", 1) is None and cell.source for cell in notebook.cells):
+            raise PartError("it ended before its last cell")  # as sys.exit() makes it
+        read_records(notebook)
     except papermill.PapermillExecutionError as error:
         reason = f"{error.ename}: {error.evalue}" if error.evalue else _last_words(partial)
-        reason = re.sub(r"\s+", " ", reason)
+        reason = " ".join(reason.split())
         raise PartError(f"{path.stem}, cell {error.exec_count}: {reason}") from None
     except (PartError, RecordError, NoSuchKernel) as error:
         raise PartError(f"{path.stem}, {error}") from None
@@ -150,25 +122,8 @@ def strip(notebook, command=None):
     return notebook
 
 
-def _check(notebook):
-    """Refuse a notebook that ended early, as sys.exit() makes it, or recorded what it must not."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source]
-    if any(cell.execution_count is None for cell in code):
-        raise PartError("it ended before its last cell")
-    read_records(notebook)
-
-
-def _literal(path):
-    """Write a path for papermill, which takes braces for parameters."""
-    return re.sub(r"[{}]", r"\g<0>\g<0>", str(path))
-
-
-def _log(partial):
-    """Name the file that takes what a kernel says before it is ready, and when it dies."""
-    return f"{partial}.log"
-
-
 def _last_words(partial):
-    with open(_log(partial), errors="replace") as log:
+    """Give the last of what a kernel says before it is ready, and when it dies."""
+    with open(f"{partial}.log", errors="replace") as log:
         lines = [line.strip() for line in log if line.strip() and "WARNING" not in line]
     return lines[-1] if lines else "no reason is known"

@@ -1,12 +1,22 @@
-"""What is asked for: the command line's words -> checked parameters for each part, or a refusal.
+"""Run the parts of the deliverable, in order, and write the report.
 
-The parameters themselves, their ranges and words, are those of `helpers.notebook.parameters`.
+examples:
+  python -m helpers                       all four parts at full size, into outputs/
+  python -m helpers --quick               small defaults, into outputs/quick/
+  python -m helpers a -p learning_rate 0.05 -p num_epochs 20
+                                          changed parameters, into outputs/changed/
+  python -m helpers c --resume            go on with an interrupted grid
+  python -m helpers d --output DIR        part d of another run
 """
+
+# So --help begins. Here the command line's words become checked parameters for each part, or a
+# refusal; the parameters' ranges and their wording are those of helpers.notebook.parameters.
 
 import argparse
 import ast
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import get_origin
 
@@ -17,15 +27,8 @@ from helpers.notebook.parameters import FULL, PARTS
 from helpers.notebook.refusals import ParameterError, unknown
 
 PROGRAM = "python -m helpers"
-EXAMPLES = f"""
-examples:
-  {PROGRAM}                       all four parts at full size, into outputs/
-  {PROGRAM} --quick               small defaults, into outputs/quick/
-  {PROGRAM} a -p learning_rate 0.05 -p num_epochs 20
-                                          changed parameters, into outputs/changed/
-  {PROGRAM} c --resume            go on with an interrupted grid
-  {PROGRAM} d --output DIR        part d of another run
-"""
+CHANGED = files.OUTPUTS / "changed"
+"""Takes the results of changed parameters, so that the recorded ones stay."""
 QUICK_SECONDS = {"a": 15, "b": 30, "c": 20, "d": 10}
 FULL_SECONDS = QUICK_SECONDS | {"c": 850}
 """What each part takes on two cores."""
@@ -37,11 +40,8 @@ REFUSALS = ParameterError, data.DataError, models.ModelError, output.OutputError
 
 def parse(words):
     """Read the command line into ``parts``, ``quick``, ``output`` and unchecked ``parameters``."""
-    parser = argparse.ArgumentParser(
-        prog=PROGRAM,
-        description="Run the parts of the deliverable, in order, and write the report.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__, formatter_class=style)
     add = parser.add_argument
     add("parts", nargs="*", metavar="PART", help="a, b, c, d; all if none is named")
     add("--quick", action="store_true", help="the notebooks' own small defaults")
@@ -52,23 +52,18 @@ def parse(words):
     add("--scheduler", metavar="ADDRESS", help="of Dask, e.g. tcp://host:8786")
     add("--output", type=Path, metavar="DIR", help="elsewhere than outputs/")
     if {"-h", "--help"} & set(words):
-        parser.epilog = EXAMPLES + parameter_help()
+        parser.epilog = parameter_help()
     options = parser.parse_args(words)
     if options.output == Path():
         parser.error("argument --output: expected a folder, got an empty text")
     options.parameters = {name: _value(text) for name, text in options.parameters}
     shortcuts = {name: getattr(options, name) for name in ("resume", "executor", "scheduler")}
     options.parameters |= {name: value for name, value in shortcuts.items() if value}
-    options.output = Path(os.path.realpath(options.output or _default_folder(options)))
+    options.changed = bool(options.parameters.keys() - CHANGES_NOTHING)
+    usual = CHANGED if options.changed else files.OUTPUTS
+    usual = files.OUTPUTS / "quick" if options.quick else usual
+    options.output = Path(os.path.realpath(options.output or usual))
     return options
-
-
-def _default_folder(options):
-    """Keep the recorded results from runs that are not what they record."""
-    if options.quick:
-        return files.OUTPUTS / "quick"
-    is_changed = options.parameters.keys() - CHANGES_NOTHING
-    return files.OUTPUTS / "changed" if is_changed else files.OUTPUTS
 
 
 def make_plan(options):
@@ -76,9 +71,14 @@ def make_plan(options):
     others = [part for part in options.parts if part.lower() not in PARTS]
     if others:
         raise ParameterError(f"unknown part {others[0]!r}: expected some of {', '.join(PARTS)}")
-    chosen = {part.lower() for part in options.parts} or set(PARTS)
+    chosen = {part.lower() for part in options.parts} or PARTS
     parts = [part for part in PARTS if part in chosen]
-    _refuse_unknown(options.parameters, parts)
+    accepted = {name for part in parts for name in PARTS[part].model_fields} - {"output_dir"}
+    for name in options.parameters:
+        if name == "output_dir":
+            raise ParameterError("parameter 'output_dir': set it with --output DIR")
+        if name not in accepted:
+            raise unknown(name, accepted)
     plan = {part: _parameters(part, parts, options) for part in parts}
     output.check_limits()
     data.verify()
@@ -87,21 +87,12 @@ def make_plan(options):
     return plan
 
 
-def _refuse_unknown(parameters, parts):
-    accepted = {name for part in parts for name in PARTS[part].model_fields} - {"output_dir"}
-    for name in parameters:
-        if name == "output_dir":
-            raise ParameterError("parameter 'output_dir': set it with --output DIR")
-        if name not in accepted:
-            raise unknown(name, accepted)
-
-
 def _parameters(part, parts, options):
     """Collect what to inject into one part, checked."""
     fields = PARTS[part].model_fields
     injected = {} if options.quick else dict(FULL[part])
     injected["output_dir"] = output.as_parameter(options.output)
-    is_elsewhere = options.output == files.OUTPUTS / "changed" and "c" not in parts
+    is_elsewhere = options.output == CHANGED and "c" not in parts
     model_dir = files.OUTPUTS if is_elsewhere else options.output
     injected["model_dir"] = output.as_parameter(model_dir)
     for name, value in options.parameters.items():
@@ -115,10 +106,8 @@ def _parameters(part, parts, options):
 def _value(text):
     """Read a value as JSON or as a Python literal; what is neither is a text."""
     for read in (json.loads, ast.literal_eval):
-        try:
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
             return read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
     return text
 
 
@@ -128,21 +117,19 @@ def parameter_help():
     for part, kind in PARTS.items():
         quick, full = known.defaults(part), known.full(part)
         lines.append(f"\npart {part}, {_about(FULL_SECONDS[part])}: {kind.__doc__}")
-        for name in [name for name in kind.model_fields if name != "output_dir"]:
+        for name, field in kind.model_fields.items():
             value = "the output folder" if name == "model_dir" else repr(full[name])
             small = f"   (quick: {quick[name]!r})" if full[name] != quick[name] else ""
-            lines.append(f"  {name} = {value}{small}")
-            lines.append(
-                f"      {kind.model_fields[name].description}: {known.allowed(part, name)}"
-            )
+            if name != "output_dir":
+                lines.append(f"  {name} = {value}{small}")
+                lines.append(f"      {field.description}: {known.allowed(part, name)}")
     return "\n".join(lines)
 
 
 def expected(options, plan):
     """Say how long a plan takes."""
     seconds = sum((QUICK_SECONDS if options.quick else FULL_SECONDS)[part] for part in plan)
-    changed = options.parameters.keys() - CHANGES_NOTHING
-    return f"{_about(seconds)} on two cores{' without your changes' if changed else ''}"
+    return f"{_about(seconds)} on two cores{' without your changes' if options.changed else ''}"
 
 
 def _about(seconds):

@@ -15,9 +15,7 @@ received = []
 
 def handle():
     """Let a signal raise KeyboardInterrupt, unless whoever started this process ignores it."""
-    for number in ENDING:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+    _listen(_interrupt)
     sys.unraisablehook = _report
 
 
@@ -27,25 +25,24 @@ def end_if_interrupted():
         raise KeyboardInterrupt
 
 
-def exit_status():
-    """Give the exit status of a run that was interrupted."""
-    return 128 + (received or [signal.SIGINT])[0]
-
-
 @contextmanager
 def waiting():
     """Let the signals that come during a block wait until it has ended."""
-    came, handlers = [], {number: signal.getsignal(number) for number in ENDING}
-    for number in ENDING:
-        if handlers[number] != signal.SIG_IGN:
-            signal.signal(number, lambda number, frame: came.append(number))
+    came = []
+    handlers = _listen(lambda number, frame: came.append(number))
     try:
         yield
     finally:
-        for number in ENDING:
-            signal.signal(number, handlers[number])
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     for number in came:
         signal.raise_signal(number)
+
+
+def _listen(handler):
+    """Let a handler hear what is not ignored; give those that heard it before."""
+    heard = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heard}
 
 
 def _interrupt(number, frame):

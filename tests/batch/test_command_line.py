@@ -1,13 +1,11 @@
 """What is asked for is checked before anything runs, in one line; what runs tells how it goes."""
 
-import contextlib
 import os
-import pty
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import termios
 
 import nbformat
 import pytest
@@ -49,66 +47,40 @@ def refused(capsys, monkeypatch):
     return run
 
 
-# Part, parameter, value as typed -> what the line must hold; more in tests/notebook.
-BAD = [
-    ("a", "learning_rate", '"1e-3"', "learning_rate = '1e-3': expected a number above 0"),
-    ("a", "learning_rate", "fast", "learning_rate = 'fast': expected a number above 0"),
-    ("a", "learning_rate", "", "learning_rate = '': expected"),
-    ("a", "learning_rate", "true", "learning_rate = True: expected"),
-    ("a", "learning_rate", "True", "learning_rate = True: expected"),
-    ("a", "learning_rate", "null", "learning_rate = None: expected"),
-    ("a", "learning_rate", "NaN", "learning_rate = nan: expected"),
-    ("a", "learning_rate", "1e999", "learning_rate = inf: expected"),
-    ("a", "learning_rate", "-0.1", "learning_rate = -0.1: expected a number above 0"),
-    ("a", "learning_rate", "0.1,0.2", "learning_rate = (0.1, 0.2): expected a number"),
-    ("a", "learning_rate", '{"rate": 1}', "learning_rate = {'rate': 1}: expected a number"),
-    ("a", "learning_rate", "[" * 100_000, "learning_rate = '[[[["),
-    ("a", "learning_rate", "9" * 5_000, "learning_rate = '9999"),
-    ("a", "learning_rate", "__import__('os')", "expected a number above 0"),
-    ("a", "num_epochs", "9" * 24, "expected a whole number at least 0 and at most 10,000"),
-    ("a", "num_epochs", "2.0", "num_epochs = 2.0: expected a whole number"),
-    ("a", "hidden_layers", "64,0", "hidden_layers = (64, 0): expected a list"),
-    ("a", "hidden_layers", '["64"]', "hidden_layers = ['64']: expected a list"),
-    ("a", "hidden_layers", "64x64", "hidden_layers = ['64x64']: expected a list"),
-    ("c", "learning_rate", "()", "learning_rate = (): expected a list of 1 or more"),
-    ("c", "learning_rate", "1,1.0", "different values"),
-    ("c", "learning_rate", "0.1,NaN", "learning_rate = ['0.1,NaN']: expected"),
-    ("c", "learning_rate", "[0.1,NaN]", "learning_rate = [0.1, nan]: expected"),
-    ("c", "num_epochs", "0", "num_epochs = [0]: expected a list"),
-    ("c", "executor", "dask", "scheduler = '' and executor = 'dask': expected an address"),
-    ("c", "scheduler", "8786", "scheduler = 8786: expected a text"),
-    ("c", "resume", '"true"', "resume = 'true': expected true or false (a text was given"),
-    ("d", "model_dir", "''", "model_dir = '': expected a text, not empty"),
-    ("a", "learning_rat", "0.1", "; did you mean learning_rate?"),
-    ("b", "learning_rate", "0.1", "unknown parameter 'learning_rate': expected one of alpha, "),
-    ("a", "", "0.1", "unknown parameter '': expected one of"),
-    ("a", "output_dir", "x", "parameter 'output_dir': set it with --output DIR"),
-]
+# What is typed -> what the line must hold; what a parameter accepts is tested in tests/notebook.
+BAD = {
+    'a -p learning_rate "1e-3"': "learning_rate = '1e-3': expected a number above 0",
+    "a -p learning_rate fast": "learning_rate = 'fast': expected a number above 0",
+    "a -p learning_rate ": "learning_rate = '': expected",
+    "a -p learning_rate true": "learning_rate = True: expected",
+    "a -p learning_rate None": "learning_rate = None: expected",
+    "a -p learning_rate 1e999": "learning_rate = inf: expected",
+    "a -p learning_rate 0.1,0.2": "learning_rate = (0.1, 0.2): expected a number",
+    "a -p learning_rate " + "[" * 100_000: "learning_rate = '[[[[",
+    "a -p learning_rate " + "9" * 5_000: "learning_rate = '9999",
+    "a -p learning_rate __import__('os')": "expected a number above 0",
+    'a -p hidden_layers ["64"]': "hidden_layers = ['64']: expected a list",
+    "a -p hidden_layers 64x64": "hidden_layers = ['64x64']: expected a list",
+    "c -p learning_rate ()": "learning_rate = (): expected a list of 1 or more",
+    "c -p num_epochs 0": "num_epochs = [0]: expected a list",
+    "c -p scheduler 8786": "scheduler = 8786: expected a text",
+    "c -p executor dask": "scheduler = '' and executor = 'dask': expected an address",
+    "a -p learning_rat 0.1": "; did you mean learning_rate?",
+    "b -p learning_rate 0.1": "unknown parameter 'learning_rate': expected one of alpha, ",
+    "a -p  0.1": "unknown parameter '': expected one of",
+    "a -p output_dir x": "parameter 'output_dir': set it with --output DIR",
+    "a E": "unknown part 'E': expected some of a, b, c, d",
+    "": "unknown part ''",
+    "a --resume": "unknown parameter 'resume': expected one of",
+    "a --scheduler tcp://h:1": "unknown parameter 'scheduler'",
+    "c --executor dask --scheduler tcp://h": "expected an address such as",
+    "c --scheduler tcp://h:1": "executor = 'processes'",
+}
 
 
-@pytest.mark.parametrize(
-    ("part", "name", "value", "line"), BAD, ids=[f"{c[0]}-{c[1]}-{c[2]}"[:40] for c in BAD]
-)
-def test_a_bad_parameter_is_refused(refused, output, part, name, value, line):
-    assert line in refused(part, "--quick", "--output", output, "-p", name, value)
-    assert not output.exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["e"], "unknown part 'e': expected some of a, b, c, d"),
-        (["a", "part_c"], "unknown part 'part_c': expected some of a, b, c, d"),
-        ([""], "unknown part ''"),
-        (["a", "--resume"], "unknown parameter 'resume': expected one of"),
-        (["a", "--scheduler", "tcp://h:1"], "unknown parameter 'scheduler'"),
-        (["c", "--executor", "dask", "--scheduler", "tcp://h"], "expected an address such as"),
-        (["c", "--scheduler", "tcp://h:1"], "executor = 'processes'"),
-    ],
-    ids=str,
-)
-def test_a_bad_request_is_refused(refused, output, arguments, line):
-    assert line in refused(*arguments, "--output", output)
+@pytest.mark.parametrize("typed", BAD, ids=lambda typed: typed[:40])
+def test_a_bad_request_is_refused(refused, output, typed):
+    assert BAD[typed] in refused(*typed.split(" "), "--quick", "--output", output)
     assert not output.exists()
 
 
@@ -133,21 +105,13 @@ def test_a_request_that_cannot_be_read_is_refused(capsys, arguments, line):
 
 
 @pytest.mark.parametrize(
-    ("below", "reason"),
-    [("", "File exists"), ("x", "Not a directory")],
+    ("below", "reason"), [(".", "File exists"), ("x", "Not a directory"), ("/proc/results", "")]
 )
-def test_a_file_in_the_place_of_the_output_folder_is_refused(
-    refused, unverified, output, below, reason
-):
+def test_a_folder_that_cannot_be_is_refused(refused, unverified, output, below, reason):
     output.write_text("mine")
     folder = output / below
-    assert f"{folder}: cannot be written ({reason})" in refused("a", "--output", folder)
+    assert f"{folder}: cannot be written ({reason}" in refused("a", "--output", folder)
     assert output.read_text() == "mine"
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="no /proc")
-def test_an_unwritable_output_folder_is_refused(refused, unverified):
-    assert "/proc/results: cannot be written (" in refused("a", "--output", "/proc/results")
 
 
 def test_a_folder_in_use_is_refused(refused, unverified, output):
@@ -168,17 +132,11 @@ def test_part_d_after_part_c_needs_no_model_yet(unverified, output):
     assert list(plan("d", "C", "--quick", "--output", str(output))) == ["c", "d"]
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut off"])
-def test_damaged_data_are_refused(refused, output, tmp_path, monkeypatch, damage):
-    name = "t10k-labels-idx1-ubyte.gz"
+def test_damaged_data_are_refused(refused, output, tmp_path, monkeypatch):
     for path in files.DATA.glob("*.gz"):
-        (tmp_path / path.name).symlink_to(path)
-    (tmp_path / name).unlink()
-    if damage == "cut off":
-        (tmp_path / name).write_bytes((files.DATA / name).read_bytes()[:1000])
+        (tmp_path / path.name).write_bytes(path.read_bytes()[:1000])
     monkeypatch.setattr(data.verify, "__defaults__", (tmp_path,))
-    line = refused("a", "--output", output)
-    assert line.startswith(f"{name}: ") and data.REMEDY in line
+    assert data.REMEDY in refused("a", "--output", output)
     assert not output.exists()
 
 
@@ -186,16 +144,12 @@ def plan(*arguments):
     return make_plan(parse(arguments))
 
 
-@pytest.mark.parametrize("text", ["3,4,5", "[3,4,5]", "(3, 4, 5)", "3, 4, 5"])
-def test_ways_to_write_a_list(unverified, text):
-    assert plan("c", "-p", "num_units", text)["c"]["num_units"] == [3, 4, 5]
-
-
-@pytest.mark.parametrize("text", ["0.05", "5e-2", ".05", "5E-2"])
-def test_a_number_fits_a_number_and_a_list(unverified, text):
-    found = plan("a", "c", "-p", "learning_rate", text)
-    assert found["a"]["learning_rate"] == 0.05
-    assert found["c"]["learning_rate"] == [0.05]
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3,4,5", [3, 4, 5]), ("[3,4]", [3, 4]), ("(3, 4)", [3, 4]), ("5e-2", [0.05]), (".5", [0.5])],
+)
+def test_ways_to_write_a_list(unverified, text, value):
+    assert plan("c", "-p", "learning_rate", text)["c"]["learning_rate"] == value
 
 
 def test_a_full_run_injects_the_grid_and_a_quick_one_the_folder_only(unverified):
@@ -220,15 +174,9 @@ def test_changed_parameters_leave_the_recorded_results_alone(unverified, tmp_pat
 
 
 def test_how_part_c_works_is_no_change(unverified):
-    options = ["--resume", "--executor", "dask", "--scheduler", "tcp://host:8786"]
-    found = plan("c", *options, "-p", "num_workers", "1")["c"]
-    assert found == FULL["c"] | {
-        "output_dir": "outputs",
-        "resume": True,
-        "executor": "dask",
-        "scheduler": "tcp://host:8786",
-        "num_workers": 1,
-    }
+    options = "--resume --executor dask --scheduler tcp://host:8786 -p num_workers 1"
+    how = {"resume": True, "executor": "dask", "scheduler": "tcp://host:8786", "num_workers": 1}
+    assert plan("c", *options.split())["c"] == FULL["c"] | {"output_dir": "outputs"} | how
 
 
 def test_help_shows_what_the_command_uses_and_nothing_that_is_refused(capsys):
@@ -247,14 +195,10 @@ def test_help_shows_what_the_command_uses_and_nothing_that_is_refused(capsys):
     assert "num_units = [30, 40, 50]   (quick: [30, 50])" in shown
 
 
-SHELL = [sys.executable, "-m", "helpers", "a", "-p", "batch_size", "0"]
-
-
-@pytest.mark.parametrize("closed", [[], ["stdout"], ["stdin", "stdout"]], ids=str)
+@pytest.mark.parametrize("closed", ["", ">&-", "<&- >&-"])
 def test_nothing_but_one_line_and_the_status_from_the_shell(closed):
-    shut = " ".join({"stdin": "<&-", "stdout": ">&-"}[name] for name in closed)
-    command = ["sh", "-c", f'exec "$@" {shut}', "sh", *SHELL]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, cwd=files.PROJECT)
+    command = f"exec '{sys.executable}' -m helpers a -p batch_size 0 {closed}"
+    done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, cwd=files.PROJECT)
     assert done.returncode == 2
     assert done.stderr == (
         "python -m helpers: batch_size = 0: expected a whole number at least 1 and at most 54,000; "
@@ -306,14 +250,14 @@ def test_a_failed_part_keeps_its_traceback_and_the_earlier_results(part_a, tmp_p
     part_a(WRITE, LIMITED, FINISH)
     assert main([*request, "-p", "alpha", "1"]) == 0
     shown = capsys.readouterr()
-    assert shown.err == ""
+    assert shown.err == "" and "no line made for it" not in shown.out
     assert shown.out.startswith(f"part a into {os.path.relpath(output)}: about ")
-    assert "part a: so far so good\n" in shown.out and "no line made for it" not in shown.out
-    assert "part a: done in " in shown.out and "\n    validation accuracy = 1\n" in shown.out
+    assert "part a: so far so good\n" in shown.out
+    assert re.search(r"part a: done in \d+ s\n    validation accuracy = 1\n", shown.out)
     before = visible(output)
-    assert {"part_a.ipynb", "result.txt", "report.html"} < before.keys()
+    assert {"part_a.ipynb", "report.html"} < before.keys()
     assert before["result.txt"] == b"alpha 1.0"
-    recorded = nbformat.reads(before["part_a.ipynb"].decode(), as_version=4)
+    recorded = nbformat.read(output / "part_a.ipynb", as_version=4)
     typed = f"python -m helpers a --quick --output '{output}' -p alpha 1"
     assert recorded.metadata.pop("helpers") == {"command": typed}
     assert recorded.metadata.keys() == {"kernelspec", "language_info"}
@@ -332,7 +276,7 @@ def test_a_failed_part_keeps_its_traceback_and_the_earlier_results(part_a, tmp_p
         assert "part a: stopped after " in shown.out
         text = failed.read_text()
         assert "so far so good" in text and '"papermill": {' not in text
-        assert {k: v for k, v in visible(output).items() if k != failed.name} == before
+        assert visible(output) == before | {failed.name: text.encode()}
         assert not list(output.glob(".staging*"))
 
     part_a(WRITE, FINISH)
@@ -375,25 +319,18 @@ def test_a_kernel_whose_port_was_taken_is_started_once_more(part_a, output, monk
     assert "part_a: Kernel died before replying to kernel_info (" in capsys.readouterr().err
 
 
-def test_a_terminal_of_80_columns_shows_the_validation_accuracy(monkeypatch):
-    control, terminal = pty.openpty()
-    termios.tcsetwinsize(terminal, (24, 80))
+def test_a_terminal_of_80_columns_shows_the_validation_accuracy(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     line = "epoch  99  training: 0.4321, 85.12%  validation: 0.4512, 84.22%"
-    with os.fdopen(terminal, "w") as screen:
-        monkeypatch.setattr(sys, "stdout", screen)
-        with command_line.ProgressLine("a") as progress:
-            progress.show("a line too long for its room " * 9 + "but for its end")
-            progress.show(line)
-    shown = ""
-    with contextlib.suppress(OSError):  # the end of what a closed terminal showed
-        while part := os.read(control, 10_000):
-            shown += part.decode()
-    os.close(control)
-    first, last, *_ = [each for each in shown.split("\r") if "part a 0" in each][-2:]
-    assert len(first.strip()) <= 80 and first.rstrip().endswith("but for its end")
-    assert len(last.strip()) <= 80 and last.rstrip().endswith(" ".join(line.split()))
-    assert "done in 0 s" in shown
+    with command_line.progress("part a") as show:
+        show("a line too long for its room " * 9 + "but for its end")
+        show(line)
+    _, first, last, empty, done = capsys.readouterr().out.split("\r")
+    assert [len(each) for each in (first, last, empty)] == [79] * 3
+    assert first.startswith("part a 0 s ") and first.endswith("but for its end")
+    assert last.strip() == f"part a 0 s {' '.join(line.split())}"
+    assert empty.isspace() and done == "part a: done in 0 s\n"
 
 
 def test_the_kernel_imports_the_copy_of_the_project_that_runs_it(tmp_path):
