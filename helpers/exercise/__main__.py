@@ -1,7 +1,6 @@
 """`python -m helpers.exercise`: write a hand-out, or grade a filled-in one."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from helpers import files
@@ -9,7 +8,7 @@ from helpers.exercise import grading, handout
 
 
 def main(arguments=None):
-    """Write a hand-out or grade one, as the arguments say."""
+    """Do what the arguments say."""
     parser = argparse.ArgumentParser(prog="python -m helpers.exercise", description=__doc__)
     parser.add_argument("folder", type=Path, help="of the hand-out, new or filled in")
     parser.add_argument("--grade", action="store_true", help="grade what has been filled in there")
@@ -22,8 +21,7 @@ def main(arguments=None):
         if options.json:
             files.write_json(options.json, results)
     except OSError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        parser.exit(2, f"{error}\n")
     for test in results["tests"]:
         print("{number}  {name:13} {score} of {max_score}  {output}".format(**test))
     print(f"all: {results['score']} of {sum(test['max_score'] for test in results['tests'])}")

@@ -44,8 +44,12 @@ def grade(folder):
 
 
 def grade_one(folder, task):
-    """Give all points of an exercise or none; `output` says in a line what failed first."""
-    line = printable(fault(folder, task))
+    """Give all points of an exercise or none; `output` says what failed first.
+
+    It is cut to a line that a terminal can show: a student's message may hold anything.
+    """
+    found = fault(folder, task) or ""
+    line = "".join(c if c.isprintable() else " " for c in found)[:200]
     test = {"number": task.exercise, "name": task.function, "max_score": task.points}
     return test | {"score": 0 if line else task.points, "output": line or "right"}
 
@@ -85,13 +89,9 @@ def run(work, task):
     """Run the process of an exercise, end whatever it started, and say how it ended."""
     environment = dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), str(work))
     environment |= {"PATH": os.environ["PATH"], "OPENBLAS_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-B", CALLS.name, task.module, task.function],
-        cwd=work,
-        env=environment,
-        **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL),
-        start_new_session=True,
-    )
+    command = [sys.executable, "-B", CALLS.name, task.module, task.function]
+    silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=work, env=environment, start_new_session=True, **silent)
     try:
         return f"the process ended with status {process.wait(SECONDS)}"
     except subprocess.TimeoutExpired:
@@ -105,21 +105,15 @@ def run(work, task):
 def difference(found, task):
     """Compare a student's answers with ours, made here and now; say what differs first."""
     ours = getattr(importlib.import_module(f"helpers.{task.module}"), task.function)
-    for name, (kind, numbers) in runpy.run_path(str(CALLS))["answers"](task.function, ours).items():
-        their_kind, their_numbers = found.get(name) or found.get("failed") or ("missing", [])
+    for name, (kind, right) in runpy.run_path(str(CALLS))["answers"](task.function, ours).items():
+        their_kind, theirs = found.get(name) or found.get("failed") or ("missing", [])
         if their_kind != kind:
             return f"{name}: {their_kind}, expected {kind}"
-        if np.shape(their_numbers) != np.shape(numbers):
+        theirs, right = np.array(theirs, float), np.array(right, float)
+        if theirs.shape != right.shape:
             return f"{name}: no numbers to compare"
-        largest = np.abs(numbers, where=np.isfinite(numbers), out=np.zeros(np.shape(numbers)))
-        tolerance = CLOSE * largest.max(initial=0)
-        near = np.isclose(their_numbers, numbers, rtol=0, atol=tolerance, equal_nan=True)
+        tolerance = CLOSE * np.abs(right[np.isfinite(right)]).max(initial=0)
+        near = np.isclose(theirs, right, rtol=0, atol=tolerance, equal_nan=True)
         if not near.all():
             place = tuple(np.argwhere(~near)[0].tolist())
-            values = [f"{np.asarray(n)[place]:.10g}" for n in (their_numbers, numbers)]
-            return f"{name}, entry {place}: {values[0]}, expected {values[1]}"
-
-
-def printable(text):
-    """Cut a text to a line that a terminal can show: a student's message may hold anything."""
-    return "".join(c if c.isprintable() else " " for c in text or "")[:200]
+            return f"{name}, entry {place}: {theirs[place]:.10g}, expected {right[place]:.10g}"

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
-from nbconvert.preprocessors import ClearMetadataPreprocessor, ClearOutputPreprocessor
+from nbconvert.preprocessors import ClearOutputPreprocessor
 
 from helpers.exercise.tasks import TASKS
 from helpers.files import PROJECT
@@ -69,10 +69,7 @@ def blank(path, function, line=None):
 
 def clear(path):
     """Take outputs, records and the fast step out of a notebook, and put `IN_CELLS` in."""
-    notebook = nbformat.read(path, as_version=4)
-    keep = {"preserve_nb_metadata_mask": {"kernelspec"}, "preserve_cell_metadata_mask": {"tags"}}
-    for preprocessor in ClearOutputPreprocessor(), ClearMetadataPreprocessor(**keep):
-        notebook, _ = preprocessor.preprocess(notebook, {})
+    notebook, _ = ClearOutputPreprocessor().preprocess(nbformat.read(path, as_version=4), {})
     notebook.cells = [cell for cell in notebook.cells if "lanes.Lane" not in cell.source]
     for cell in notebook.cells:
         for ours, theirs in IN_CELLS.items():

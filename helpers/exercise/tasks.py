@@ -5,11 +5,10 @@ own exercise alone. Only what keeps a file from being imported costs those of it
 is called, and with what, stands in tests/exercises/calls.py.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """A function of the course that a student writes; `module` is a part of ``helpers``."""
 
     exercise: str
@@ -19,12 +18,12 @@ class Task:
 
     @property
     def file(self):
-        """str : the module's file, relative to the project."""
+        """The module's file, relative to the project."""
         return f"helpers/{self.module.replace('.', '/')}.py"
 
     @property
     def unwritten(self):
-        """str : what the hand-out's function says when it is called."""
+        """What the hand-out's function says when it is called."""
         notebook = f"part_{self.exercise[0].lower()}.ipynb"
         return f"exercise {self.exercise}: write {self.function}; see {notebook}"
 

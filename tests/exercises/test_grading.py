@@ -20,39 +20,33 @@ from tests.deliverable import test_planted_faults
 ANSWERS = runpy.run_path(str(grading.CALLS))["answers"]
 SWAPPED = "swapped = lambda M: M.mT if M.shape[-1] == M.shape[-2] else M\n"
 MISTAKES = {
-    "transposed W": ("network.unpack", "1], *shape))", "1], *shape[::-1]).mT)"),
-    "off by one": ("network.unpack", "start = end", "start = end - 1"),
-    "copies for views": ("network.unpack", "*shape))", "*shape).copy())"),
-    "ReLU on the logits": ("network.forward", "activations, z", "activations, h"),
-    "bias forgotten": ("network.forward", " + b[..., None]", ""),
-    "no shift": ("network.softmax", " - logits.max(axis=-2, keepdims=True)", ""),
-    "softmax over images": ("network.softmax", "axis=-2", "axis=-1"),
+    "transposed W": ("network", "1], *shape))", "1], *shape[::-1]).mT)"),
+    "copies for views": ("network", "*shape))", "*shape).copy())"),
+    "ReLU on the logits": ("network", "activations, z", "activations, h"),
+    "no shift": ("network", "(logits - logits.max(axis=-2, keepdims=True))", "(logits)"),
     "log of a rounded probability": (
-        "network.log_loss",
+        "network",
         "np.log(np.exp(shifted).sum(axis=-2)) - at_label",
         "-np.log((softmax(logits) * one_hot(labels, logits.shape[-2])).sum(axis=-2))",
     ),
-    "sum for mean": ("network.log_loss", "losses.mean(", "losses.sum("),
-    "the same order in every epoch": ("sgd.minibatches", "default_rng(seed)", "default_rng(0)"),
-    "rate applied twice": ("sgd.step", "W -= rate * dW", "W -= rate * rate * dW"),
-    "step uphill": ("sgd.step", "b -= ", "b += "),
-    "step not in place": ("sgd.step", "W -= rate * dW", "W = W - rate * dW"),
-    "L2 not handed on": ("sgd.step", "labels, alpha)", "labels)"),
-    "not divided by the step": ("gradient_check.complex_step", " / step", ""),
+    "sum for mean": ("network", "losses.mean(", "losses.sum("),
+    "the same order in every call": ("sgd", "default_rng(seed)", "default_rng(0)"),
+    "step not in place": ("sgd", "W -= rate * dW", "W = W - rate * dW"),
+    "L2 not handed on": ("sgd", "(layers, images, labels, alpha)", "(layers, images, labels)"),
+    "not divided by the step": ("gradient_check", ".imag / step", ".imag"),
     "finite difference": (
-        "gradient_check.complex_step",
+        "gradient_check",
         "along_axes(layers, images, labels, alpha, 1j * step, chosen).imag / step",
         "two_point(layers, images, labels, alpha)",
     ),
-    "the next seeds forgotten": ("grid.units.list_runs", "seed + num_seeds)", "seed + 1)"),
-    "a unit is lost": ("analysis.tile_W0", "np.ceil(", "np.floor("),
+    "the next seeds forgotten": ("grid.units", "seed + num_seeds)", "seed + 1)"),
+    "a unit is lost": ("analysis", "np.ceil(", "np.floor("),
 }
-"""What students write: function, our text, theirs."""
-FAULTS = {
-    name: (file.removesuffix(".py"), *texts)
-    for name, (file, *texts) in test_planted_faults.FAULTS.items()
-} | {name: ("network", *texts) for name, texts in broken_gradients.FAULTS.items()}
-"""The same for faults that other tests plant, by module: in the shuffle, the gradient and L2."""
+"""What students write: module, our text, theirs."""
+PLANTED = test_planted_faults.FAULTS.items()
+FAULTS = MISTAKES | {name: (file.removesuffix(".py"), *texts) for name, (file, *texts) in PLANTED}
+FAULTS |= {name: ("network", *texts) for name, texts in broken_gradients.FAULTS.items()}
+"""Together with the faults that other tests plant: in the shuffle, the gradient and L2."""
 OUTSIDE = test_planted_faults.NO_FAULT, "the same order in every epoch"
 """Of these the changes that are in no function that a student writes."""
 
@@ -84,17 +78,6 @@ def functions(source):
     }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistake_costs_its_exercise_alone(mistake, tmp_path):
-    place, right, wrong = MISTAKES[mistake]
-    module, _, function = place.rpartition(".")
-    body = functions(source_of(module))[function]
-    assert right in body
-    source = source_of(module).replace(body, body.replace(right, wrong))
-    [(where, line)] = lost(module, source, tmp_path).items()
-    assert where == function and function in line
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_costs_the_function_that_it_is_in(fault, tmp_path):
     module, right, wrong = FAULTS[fault]
@@ -106,11 +89,6 @@ def test_fault_costs_the_function_that_it_is_in(fault, tmp_path):
     assert all(function in line for function, line in lines.items()) and source != ours
 
 
-def test_sound_files_lose_nothing(tmp_path):
-    for module in {task.module for task in TASKS}:
-        assert lost(module, source_of(module), tmp_path) == {}
-
-
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.function)
 def test_forged_answers_without_numbers_do_not_pass(task):
     ours = getattr(importlib.import_module(f"helpers.{task.module}"), task.function)
@@ -120,18 +98,12 @@ def test_forged_answers_without_numbers_do_not_pass(task):
 
 HOSTILE = {
     "unpack": ("while True: pass", "no answer (stopped after 4 s)"),
-    "forward": ("return forward(layers, images)", "RecursionError"),
+    "forward": ("return forward(*arguments)", "RecursionError"),
     "softmax": ("import sys; sys.exit(0)", "SystemExit"),
-    "log_loss": (
-        "import os; os.mkfifo('answers.json'); os._exit(0)",
-        "no answer (the process ended with status 0)",
-    ),
-    "backprop": (
-        "print('x' * 10**8)",
-        "backprop(layers, images, labels): None, expected 3 entries",
-    ),
+    "log_loss": ("import os; os.mkfifo('answers.json'); os._exit(0)", "ended with status 0)"),
+    "backprop": ("print('x' * 10**8)", "backprop(layers, images, labels): None, expected 3"),
     "minibatches": ("return np.ones(2**40)", "MemoryError"),
-    "step": ("images[0] = 1", "layers after step(layers, images, labels, rate)"),
+    "step": ("arguments[1][0] = 1", "layers after step(layers, images, labels, rate)"),
     "complex_step": ("return np.float32([1])", "float32 of shape (1,), expected float64 of"),
     "list_runs": ("return [{}] * 10**9", "list_runs(num_hidden_layers"),
     "tile_W0": ("open(OUTSIDE, 'w').write('x')", "not allowed: open"),
@@ -169,10 +141,8 @@ def test_grading_survives_hostile_functions(tmp_path, monkeypatch):
     monkeypatch.setattr(grading, "SECONDS", 4)
     added = dict.fromkeys((task.module for task in TASKS), "")
     for task in TASKS:
-        lines = source_of(task.module).splitlines()
-        head = next(line for line in lines if line.startswith(f"def {task.function}("))
         body = HOSTILE[task.function][0].replace("OUTSIDE", repr(str(tmp_path / "outside")))
-        added[task.module] += f"{head}\n    {body}\n"
+        added[task.module] += f"def {task.function}(*arguments):\n    {body}\n"
     for function, line in hand_in(added, tmp_path).items():
         assert HOSTILE[function][1] in line
     assert not (tmp_path / "outside").exists()
