@@ -9,11 +9,11 @@ counted is the processor time of the process, all its threads together.
 """
 
 import argparse
-import contextlib
 import importlib.metadata
 import json
 import os
 import platform
+import re
 import statistics
 import time
 from datetime import date
@@ -32,11 +32,12 @@ def main():
     """Measure or reuse, derive, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--reuse", action="store_true", help="measure nothing, read steps.json")
-    reuse = parser.parse_args().reuse
-    entries = json.loads(STEPS_JSON.read_text("utf-8")) if STEPS_JSON.exists() else {}
-    news = entries if reuse else {entry["kernels"]: entry for entry in [measure()]}
-    for entry in news.values():
-        derive(entry)
+    entries = json.loads(STEPS_JSON.read_text("utf-8"))
+    news = entries if parser.parse_args().reuse else measure()
+    for kernels, entry in news.items():
+        minutes = {"projected": report.project_grid(entry), "measured_minutes": measured(kernels)}
+        entry["grid"] = minutes
+        entry["targets"] = list(report.targets(entry))
         print(report.table(entry), end="\n\n")
     from helpers.files import write_json
 
@@ -44,32 +45,25 @@ def main():
 
 
 def measure():
-    """Time all contenders on all shapes.
-
-    Returns
-    -------
-    dict
-        An entry without what follows from its numbers (`derive`).
-    """
+    """Time all contenders on all shapes; a dict of an entry without what follows from it."""
     use_one_core()
     from helpers.grid.executors import blas_kernels
 
     kernels = blas_kernels()  # before SciPy and the others bring more kinds
-    idle_share = cpu_share_while_idle()
     wall, cpu = time.perf_counter(), time.process_time()
     shapes = measure_shapes()
     cpu_share = (time.process_time() - cpu) / (time.perf_counter() - wall)
-    return {
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    entry = {
         "kernels": kernels,
         "cpu": cpu_model(),
         "date": date.today().isoformat(),
-        "versions": {"Python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": {"Python": platform.python_version()} | versions,
         "rounds": ROUNDS,
         "cpu_share": cpu_share,
-        "idle_share": idle_share,
         "shapes": shapes,
     }
+    return {kernels: entry}
 
 
 def measure_shapes():
@@ -85,11 +79,11 @@ def measure_shapes():
     material, found = prepare(data.load_training()[0]), []
     with threadpool_limits(1):
         for shape in dict.fromkeys(report.STEP_SHAPES + report.GRID_SHAPES):
-            in_table, in_grid = shape in report.STEP_SHAPES, shape in report.GRID_SHAPES
-            names = [*report.CONTENDERS] * in_table + [*report.GRID_CONTENDERS] * in_grid
-            contenders = {name: MAKERS[name](shape, material) for name in dict.fromkeys(names)}
-            seconds = take_turns(contenders, ROUNDS["table" if in_table else "grid"])
-            found.append({"shape": list(shape), "microseconds": summaries(seconds)})
+            makers = {name: MAKERS[name] for name in report.contenders(shape)}
+            contenders = {name: make(shape, material) for name, make in makers.items()}
+            rounds = ROUNDS["table" if shape in report.STEP_SHAPES else "grid"]
+            times = summaries(take_turns(contenders, rounds))
+            found.append({"shape": list(shape), "microseconds": times})
             print(f"{len(found):2} of 28 shapes", end="\r", flush=True)
     return found
 
@@ -101,13 +95,6 @@ def use_one_core():
     flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     os.environ["XLA_FLAGS"] = flags
     os.environ["JAX_PLATFORMS"] = "cpu"
-
-
-def cpu_share_while_idle():
-    """Check that no thread spins: sleep, and see how much processor time the process took."""
-    start = time.process_time()
-    time.sleep(0.5)
-    return (time.process_time() - start) / 0.5
 
 
 def take_turns(contenders, rounds):
@@ -125,36 +112,21 @@ def summaries(seconds):
     """Give the median and the quartiles of each contender's rounds, in microseconds."""
     found = {}
     for name, rounds in seconds.items():
-        first, median, third = statistics.quantiles(rounds, n=4, method="inclusive")
-        found[name] = {
-            "median": round(median * 1e6, 2),
-            "quartiles": [round(first * 1e6, 2), round(third * 1e6, 2)],
-        }
+        quartiles = statistics.quantiles(rounds, n=4, method="inclusive")
+        first, median, third = (round(quartile * 1e6, 2) for quartile in quartiles)
+        found[name] = {"median": median, "quartiles": [first, third]}
     return found
 
 
 def cpu_model():
     """Name the processor."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")  # of Linux
+    found = re.search(r"model name\s*: (.*)", info.read_text("utf-8")) if info.exists() else None
+    return found[1] if found else platform.processor()
 
 
-def derive(entry):
-    """Add to an entry what follows from its numbers, and the measured time of the grid."""
-    entry["grid"] = {
-        "projected": report.project_grid(entry),
-        "measured_minutes": measured_minutes(entry["kernels"]),
-    }
-    entry["targets"] = report.targets(entry)
-
-
-def measured_minutes(kernels):
+def measured(kernels):
     """Read how long part C trained in all, if it was run on two cores with these kernels."""
-    if not TIMING.exists():
-        return None
     found = json.loads(TIMING.read_text("utf-8"))
     machine = found["machine"]
     fits = (machine["kernels"], machine["cores"]) == (kernels, report.NUM_CORES)

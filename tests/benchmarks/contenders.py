@@ -197,16 +197,9 @@ def scikit_learn(shape, material):
     it checks its arguments each time and takes two to five times longer.
     """
     images, labels = material.training
-    model = MLPClassifier(
-        (shape.num_units,) * shape.num_hidden_layers,
-        solver="sgd",
-        alpha=0,
-        batch_size=shape.batch_size,
-        learning_rate_init=0.01,
-        momentum=0,
-        nesterovs_momentum=False,
-        random_state=0,
-    )
+    options = {"batch_size": shape.batch_size, "learning_rate_init": 0.01, "momentum": 0}
+    options |= {"solver": "sgd", "alpha": 0, "nesterovs_momentum": False, "random_state": 0}
+    model = MLPClassifier((shape.num_units,) * shape.num_hidden_layers, **options)
     count, calls = some_steps(shape) * shape.batch_size, itertools.count()
     model.partial_fit(images[:64], labels[:64], classes=np.arange(NUM_CLASSES))
 

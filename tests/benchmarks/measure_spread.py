@@ -11,7 +11,6 @@ over seeds is written beside it for comparison. Not a test: it takes too long.
 """
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -30,14 +29,6 @@ from helpers.grid.units import list_runs, make_units
 from helpers.sgd import Recipe
 
 RESULT = Path(__file__).with_name("spread.json")
-PART_A = {"num_epochs": 10, "batch_size": 8, "learning_rate": 0.01}
-PART_C = {
-    "num_hidden_layers": [3],
-    "num_units": [30, 50],
-    "num_epochs": [2, 4],
-    "batch_size": [64],
-    "learning_rate": [0.01, 0.05],
-}
 LAYER_SIZES = (784, 64, 64, 64, 10)
 KERNELS = "Haswell", "Nehalem", "Sandybridge", "SkylakeX"
 SEEDS = 1, 2, 3, 4
@@ -46,10 +37,9 @@ SEEDS = 1, 2, 3, 4
 def part_a(seed):
     """Train as part A does by default; measure on validation and test."""
     training, validation = data.load_training()
-    recipe = Recipe(LAYER_SIZES, **PART_A, seed=seed, shuffle_seed=seed)
+    recipe = Recipe(LAYER_SIZES, 10, 8, 0.01, seed=seed, shuffle_seed=seed)
     trained = sgd.train(recipe, training, validation)
-    curves = trained.history
-    test = sgd.evaluate(trained.layers, data.load_test())
+    curves, test = trained.history, sgd.evaluate(trained.layers, data.load_test())
     return {
         "start loss": curves.validation_cross_entropy[0],
         "training cross-entropy": curves.training_cross_entropy[-1],
@@ -63,9 +53,9 @@ def part_a(seed):
 
 def part_c(seed):
     """Train a small grid; give the validation accuracy of every row, and of the best."""
-    training, validation = data.load_training_once()
-    values = {}
-    for unit in make_units(list_runs(**PART_C, alpha=0.0, seed=seed, num_seeds=1)):
+    training, validation = data.load_training()
+    runs, values = list_runs([3], [30, 50], [0.01, 0.05], [64], [2, 4], 0.0, seed, 1), {}
+    for unit in make_units(runs):
         for recipe, weights in lanes.train(unit.recipes, training).items():
             layers = network.unpack(weights, recipe.layer_sizes)
             width = recipe.layer_sizes[1]
@@ -99,12 +89,11 @@ def conditions():
 
 def figures_here(seed):
     """Compute every figure in this process."""
-    figures = {
+    return {
         f"{title}: {name}": float(value)
         for title, experiment in EXPERIMENTS.items()
         for name, value in experiment(seed).items()
     }
-    return {"kernels": kernels(), "figures": figures}
 
 
 def kernels():
@@ -112,39 +101,25 @@ def kernels():
     return [pool["architecture"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
 
-def figures_under(name, environment, seed=0):
+def figures_under(name, environment, seed):
     """Compute every figure in a process of its own; None if it cannot be had there."""
     command = [sys.executable, __file__, "--figures", str(seed)]
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
-    wanted = environment.get("OPENBLAS_CORETYPE")
     found = json.loads(done.stdout) if done.returncode == 0 else {"kernels": [], "figures": None}
-    if not found["figures"] or (wanted and set(found["kernels"]) != {wanted}):
-        print(f"{name}: not on this processor (exit status {done.returncode})", flush=True)
-        return None
-    print(f"{name}: computed with kernels for {found['kernels'][0]}", flush=True)
+    wanted = environment.get("OPENBLAS_CORETYPE")
+    if wanted and set(found["kernels"]) != {wanted}:
+        found["figures"] = None
+    print(f"{name}: {'computed' if found['figures'] else 'not on this processor'}", flush=True)
     return found["figures"]
-
-
-def spread_of(runs):
-    """Summarise each figure over runs: its first value, extremes and spread."""
-    frame = pd.DataFrame(runs).T
-    found = pd.DataFrame({"first": frame.iloc[0], "min": frame.min(), "max": frame.max()})
-    return found.assign(spread=found["max"] - found["min"]).to_dict("index")
 
 
 def measure(requests):
     """Run some (environment, seed) requests; leave out what this processor cannot do."""
     runs = {name: figures_under(name, *request) for name, request in requests.items()}
-    runs = {name: run for name, run in runs.items() if run}
-    return {"runs": list(runs), "figures": spread_of(runs)}
-
-
-def tolerance(spread):
-    """Round twice a spread up to one digit."""
-    if not spread:
-        return 0.0
-    digit = 10.0 ** math.floor(math.log10(2 * spread))
-    return float(f"{math.ceil(2 * spread / digit) * digit:.0e}")
+    frame = pd.DataFrame({name: figures for name, figures in runs.items() if figures})
+    first, least, most = frame.iloc[:, 0], frame.min(axis=1), frame.max(axis=1)
+    found = pd.DataFrame({"first": first, "min": least, "max": most, "spread": most - least})
+    return {"runs": list(frame), "figures": found.to_dict("index")}
 
 
 def main():
@@ -155,19 +130,14 @@ def main():
         "machines": measure({name: (env, 0) for name, env in conditions().items()}),
         "seeds": measure({f"seed {seed}": ({}, seed) for seed in SEEDS}),
     }
-    print(f"{'':50}{'figure':>13}{'machines':>11}{'twice that':>12}{'seeds':>11}")
-    for name, row in found["machines"]["figures"].items():
-        row["suggested_tolerance"] = tolerance(row["spread"])
-        others = found["seeds"]["figures"][name]["spread"]
-        print(
-            f"{name:50}{row['first']:13.6f}{row['spread']:11.2g}"
-            f"{row['suggested_tolerance']:12.0e}{others:11.2g}"
-        )
+    for name in "machines", "seeds":
+        print(f"over {name}:", pd.DataFrame(found[name]["figures"]).T.to_string(), sep="\n")
     files.write_json(RESULT, found)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--figures"]:
-        print(json.dumps(figures_here(int(sys.argv[2]))))
+        figures = figures_here(int(sys.argv[2]))
+        print(json.dumps({"kernels": kernels(), "figures": figures}))
     else:
         main()
