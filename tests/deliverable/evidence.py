@@ -29,6 +29,7 @@ from tests.nbval_records import OTHER_PICTURE, picture_distance
 from tests.tools.audit import ACCURACY
 
 PARTS = tuple(parameters.PARTS)
+INJECTED = "injected-parameters"
 NAMES = models.BEST, models.RECIPE, models.WIDE
 TOLERANCES = Path(__file__).with_name("tolerances.csv")
 CLAIMS = Path(__file__).with_name("claims.csv")
@@ -93,9 +94,8 @@ def sources(found):
 
 
 def _sources(folder, part):
-    notebook = _read_notebook(folder, part)
-    injected = parameters.cells_tagged(notebook, "injected-parameters")
-    return [(cell.cell_type, cell.source) for cell in notebook.cells if cell not in injected]
+    cells = _read_notebook(folder, part).cells
+    return [(cell.cell_type, cell.source) for cell in cells if cell.id != INJECTED]
 
 
 def settings(found):

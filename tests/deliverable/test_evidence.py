@@ -19,7 +19,6 @@ import pytest
 from PIL import Image
 
 from helpers.files import OUTPUTS
-from helpers.notebook.parameters import cells_tagged
 from helpers.notebook.records import RECORD, VARIES, Record
 from tests.deliverable import evidence
 from tests.tools import audit, readme, soak
@@ -121,7 +120,8 @@ def lower(rows):
 
 
 def stale(notebook):
-    cells_tagged(notebook, "injected-parameters")[0].source += "\nnum_epochs = [2]"
+    [injected] = [cell for cell in notebook.cells if cell.id == evidence.INJECTED]
+    injected.source += "\nnum_epochs = [2]"
 
 
 def move(spot):
