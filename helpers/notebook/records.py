@@ -169,8 +169,7 @@ def show_table(frame):
     index = not isinstance(frame.index, pd.RangeIndex)
     page = frame.to_html(index=index, border=0)
     box = f'<div style="overflow-x: auto; font-size: 90%">{page}</div>'
-    plain = frame.to_string(index=index)
-    display({"text/plain": plain, "text/html": box, VARIES: {}}, raw=True)
+    display({"text/plain": frame.to_string(index=index), "text/html": box, VARIES: {}}, raw=True)
 
 
 def _plain(number):

@@ -43,13 +43,9 @@ def in_words(schema):
         fewest = "1 or more " if "minItems" in schema else ""
         kind = "different values" if "uniqueItems" in schema else "values"
         return f"a list of {fewest}{kind}, each {in_words(schema['items'])}"
-    words = {
-        "minimum": "at least {:,}",
-        "exclusiveMinimum": "above {:,}",
-        "maximum": "at most {:,}",
-        "exclusiveMaximum": "below {:,}",
-    }
-    limits = [text.format(schema[key]) for key, text in words.items() if key in schema]
+    low = {"minimum": "at least {:,}", "exclusiveMinimum": "above {:,}"}
+    high = {"maximum": "at most {:,}", "exclusiveMaximum": "below {:,}"}
+    limits = [text.format(schema[key]) for key, text in (low | high).items() if key in schema]
     end = ", not empty" if "minLength" in schema else ""
     return " ".join([KINDS[schema["type"]], " and ".join(limits)]).strip() + end
 

@@ -6,6 +6,7 @@ Left out: the look of the pages (report.css) and what the report says (`helpers.
 
 import html
 import re
+from functools import partial
 from xml.etree import ElementTree
 
 from latex2mathml.converter import convert_to_element
@@ -41,9 +42,11 @@ def markdown(text, escape=True):
 
 
 def notebook_body(notebook):
-    """Turn an executed notebook into the body of a page, with the anchors ``cell-id=...``."""
-    body, _ = _Exporter().from_notebook_node(notebook)
-    return with_breaks(body)
+    """Turn an executed notebook into a piece of HTML, with the anchors ``cell-id=...``."""
+    own = {"markdown2html": partial(markdown, escape=False)}
+    prompts = {"exclude_input_prompt": True, "exclude_output_prompt": True}
+    exporter = HTMLExporter(template_name="basic", filters=own, **prompts)
+    return with_breaks(exporter.from_notebook_node(notebook)[0])
 
 
 def with_breaks(page):
@@ -62,14 +65,3 @@ class _Renderer(IPythonRenderer):
 
     def latex_environment(self, name, body):
         return mathml(rf"\begin{{{name}}}{body}\end{{{name}}}", block=True)
-
-
-class _Exporter(HTMLExporter):
-    """A notebook as a piece of HTML: no page around it, no styles, no scripts."""
-
-    template_name = "basic"
-    exclude_input_prompt = True
-    exclude_output_prompt = True
-
-    def markdown2html(self, source):
-        return markdown(source, escape=False)

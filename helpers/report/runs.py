@@ -55,7 +55,9 @@ class PartRun:
     """
 
     def __init__(self, path):
-        notebook = read_notebook(path)
+        notebook = nbformat.reader.reads(path.read_text("utf-8"))
+        for error in iter_validate(notebook):
+            raise error
         shown = list(_outputs(notebook))
         self.part = path.stem[-1]
         headings = (heading for cell in notebook.cells for heading in _headings(cell))
@@ -76,14 +78,6 @@ class PartRun:
         record = Record(**output.data[RECORD])
         reference = headline(self.part, record.name)
         return Value(self.part, output.cell, record, reference, *in_words(record))
-
-
-def read_notebook(path):
-    """Read a notebook of version 4; ValidationError if it is not one to the letter."""
-    notebook = nbformat.reader.reads(path.read_text("utf-8"))
-    for error in iter_validate(notebook):
-        raise error
-    return notebook
 
 
 def percent(share):
