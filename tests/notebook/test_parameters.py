@@ -48,28 +48,23 @@ RATES = [], [0.01, 0], [0.01, 0.010], [1, 1.0], [0.01, "1e-3"], [0.01, INF], 0.0
 SEEDS = "a whole number at least 0 and below 4,294,967,296", [0, 2**32 - 1], [-1, 2**32, *NO_COUNTS]
 TEXT = "a text, not empty", ["some where"], ["", 7, None, ["outputs"]]
 SWITCH = "true or false", [True, False], ["true", "no", 1, 0, None]
-KNOWN = {
-    "a hidden_layers": layers(),
+TABLE = {
+    "abcd output_dir": TEXT,
+    "ab hidden_layers": layers(),
     "a num_epochs": count(0, 10_000),
     "a batch_size": count(1, 54_000),
     "a learning_rate": number("above 0", [1, 1e-300], [0, -0.01]),
-    "a alpha": number("at least 0", [0.0], [-1e-9]),
-    "a seed": SEEDS,
-    "a output_dir": TEXT,
-    "b hidden_layers": layers(),
+    "ac alpha": number("at least 0", [0.0], [-1e-9]),
+    "abc seed": SEEDS,
     "b num_examples": count(1, 100),
     "b alpha": number("above 0", [0.1], [0]),
     "b step": number("above 0 and at most 1", [1e-6, 1], [0.0, -1e-6, 1.1]),
     "b num_epochs": count(1, 10_000),
-    "b seed": SEEDS,
-    "b output_dir": TEXT,
     "c num_hidden_layers": several(0, 100),
     "c num_units": several(1, 10_000),
     "c learning_rate": (f"{SEVERAL} a number above 0", [(1.0, 0.5)], RATES),
     "c batch_size": several(1, 54_000),
     "c num_epochs": several(1, 10_000),
-    "c alpha": number("at least 0", [0.0], [-1e-9]),
-    "c seed": SEEDS,
     "c num_seeds": count(1, 1000),
     "c repeat_top": count(1, 1000),
     "c repeat_seeds": count(1, 1000),
@@ -78,12 +73,12 @@ KNOWN = {
     "c num_workers": count(0, 1000),
     "c scheduler": ("a text", [""], [8786, None]),
     "c resume": SWITCH,
-    "c output_dir": TEXT,
     "d model_dir": TEXT,
     "d num_images": count(1, 20),
-    "d output_dir": TEXT,
 }
-"""Part and parameter -> what a message says is allowed, values taken, values refused."""
+"""Parts and parameter -> what a message says is allowed, values taken, values refused."""
+PLACES = [place.split() for place in TABLE]
+KNOWN = {f"{part} {name}": TABLE[f"{parts} {name}"] for parts, name in PLACES for part in parts}
 BAD = [(place, words, value) for place, (words, _, bad) in KNOWN.items() for value in bad]
 CONVERTED = [
     ("a hidden_layers", [64, 32], (64, 32)),
@@ -96,10 +91,8 @@ CONVERTED = [
     ("c learning_rate", [1, 0.5], (1.0, 0.5)),
 ]
 HINTS = [
-    ("a num_epochs", "10", "leave out the quotes)"),
     ("a hidden_layers", ["64"], "leave out the quotes)"),
     ("c resume", "true", "leave out the quotes)"),
-    ("a learning_rate", "1e-3", "leave out the quotes; YAML needs 1.0e-3 for 1e-3)"),
     ("c learning_rate", [0.1, "1e-3"], "leave out the quotes; YAML needs 1.0e-3 for 1e-3)"),
     ("a output_dir", "", "not empty"),
     ("c executor", "Dask", "'dask'"),

@@ -57,7 +57,6 @@ def notebook_of(outputs):
         (np.int64(59_210), {}, "x = 59,210   (the same in every run)"),
         (np.float32(0.5), {"abs": np.float64(0.25)}, "x = 0.5   (a rerun may differ by 0.25)"),
         (2.0, {"at_most": 1}, "x = 2   (FAILED: must be at most 1)"),
-        (0.5, {"at_least": 1}, "x = 0.5   (FAILED: must be at least 1)"),
         (math.nan, {"abs": 1}, "x = not a finite number   (FAILED: a rerun may differ by 1)"),
         (-math.inf, {"at_most": 1}, "x = not a finite number   (FAILED: must be at most 1)"),
     ],
@@ -92,9 +91,7 @@ VALID = {"name": "x", "value": 1, "bound": "at_most", "limit": 1}
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"bound": "about"}, {"limit": 0}, {"value": math.nan}, {"value": None}, {"value": "1"}],
-    ids=str,
+    "change", [{"bound": "about"}, {"limit": 0}, {"value": None}, {"value": ""}]
 )
 def test_an_edited_payload_is_refused_where_it_is_read(change):
     assert read_records(notebook_of([{RECORD: VALID}]))
@@ -123,10 +120,8 @@ def test_reads_back_in_order_and_to_the_last_bit(shown):
     notebook.varies("3 s")
     record("a", 7)
     again = nbformat.reads(nbformat.writes(notebook_of(shown)), as_version=4)
-    assert list(read_records(again).items()) == [
-        ("b", Record("b", 0.1 + 0.2, "abs", 0.1)),
-        ("a", Record("a", 7, "exactly", 0)),
-    ]
+    expected = Record("b", 0.1 + 0.2, "abs", 0.1), Record("a", 7, "exactly", 0)
+    assert tuple(read_records(again).values()) == expected
     record("a", 8)
     with pytest.raises(RecordError, match="two recorded values have the same name"):
         read_records(notebook_of(shown))
@@ -137,8 +132,8 @@ def test_the_end_names_the_files_and_refuses_what_failed(shown, tmp_path, inside
     monkeypatch.setattr(parameters.files, "PROJECT", tmp_path if inside else tmp_path / "else")
     place = "out" if inside else str(tmp_path / "out")
     settings = parameters.PartD(model_dir="outputs", num_images=1, output_dir=place)
-    (settings.folder / "b.csv").write_text("")
-    (settings.folder / "a.txt").write_text("")
+    for name in "b.csv", "a.txt":
+        (settings.folder / name).write_text("")
     record("x", 2, at_most=1)
     with pytest.raises(RecordError, match=r"^x = 2   \(FAILED: must be at most 1\)$"):
         notebook.finish(settings)
