@@ -4,12 +4,12 @@ A module of its own that imports little, because each worker process imports it,
 """
 
 import shutil
-import signal
 import sys
 from pathlib import Path
 
 from helpers import files
 from helpers.batch import output as batch
+from helpers.batch import signals
 from helpers.grid import executors
 from helpers.grid import search as grid_search
 from helpers.grid import table as grid_table
@@ -26,26 +26,18 @@ GRID = {
     "num_seeds": 1,
 }
 
-_received = []
-
 
 def drive(folder, alpha):
     """Search a small grid and publish its table and best weights; give the exit status."""
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, _interrupt)
+    signals.handle()
     try:
         _search_and_publish(Path(folder), alpha)
     except (OSError, batch.OutputError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 128 + _received[0]
+        return 128 + signals.received[0]
     return 0
-
-
-def _interrupt(signum, frame):
-    _received.append(signum)
-    raise KeyboardInterrupt
 
 
 def _search_and_publish(folder, alpha):
