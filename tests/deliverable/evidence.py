@@ -250,11 +250,11 @@ ROUNDING = 1e-8
 
 def differences(found):
     """All 59,210 values are backprop's slopes; every hundredth difference comes out again."""
-    text, value = found.text("Part_B_grad_weight.txt"), found.value("b", "check_grad")
-    values = np.array([float(line.split()[-1]) for line in text.splitlines()[3:]])
+    path, value = found.folder / "Part_B_grad_weight.txt", found.value("b", "check_grad")
+    values = np.loadtxt(path, skiprows=3, usecols=2)
     head = f"Gradient check using check_grad: {value!r}\n\nGradient check using approx_fprime:\n"
     lines = [f"Value {i}: {x!r}\n" for i, x in enumerate(values.tolist())]
-    is_whole = text == head + "".join(lines)
+    is_whole = path.read_text("utf-8") == head + "".join(lines)
     assert is_whole, "not part B's value, or not in the assignment's form"
     weights, gradient, objective = checked_network()
     assert np.abs(values - gradient).max() <= DIFFERENCE
@@ -309,12 +309,11 @@ def picture_files(found):
 
 def drawn_tables(found):
     """Part A's curves and part C's pictures come out again, drawn from the files."""
-    curves = (found.curves[name].tolist() for name in vars(sgd.History()))
-    _drawn(found, "a", figures.samples(data.load_training()[0]))
-    _drawn(found, "a", figures.learning_curves(sgd.History(*curves)))
-    _drawn(found, "c", figures.grid_main_effects(found.table))
-    _drawn(found, "c", figures.grid_heat_maps(found.table))
-    _drawn(found, "c", figures.accuracy_against_cross_entropy(found.table, found.noise()[-1]))
+    history = sgd.History(*(found.curves[name].tolist() for name in vars(sgd.History())))
+    samples, table = figures.samples(data.load_training()[0]), found.table
+    _drawn(found, "a", samples, figures.learning_curves(history))
+    scatter = figures.accuracy_against_cross_entropy(table, found.noise()[-1])
+    _drawn(found, "c", figures.grid_main_effects(table), figures.grid_heat_maps(table), scatter)
 
 
 def drawn_weights(found):
@@ -323,15 +322,16 @@ def drawn_weights(found):
     (W, b), (W_0, _) = best.layers[0], best.initial_layers[0]
     images = data.load_training()[1].images
     exciting = analysis.most_exciting(W, b, images, parameters.full("d")["num_images"])
-    units = analysis.order_by_norm(W)[:60]
-    _drawn(found, "d", figures.weight_tiles(W))
-    _drawn(found, "d", figures.learned_tiles(W, W_0, recipe.layers[0][0]))
-    _drawn(found, "d", figures.exciting_images(W, images[exciting], units))
+    shown = figures.exciting_images(W, images[exciting], analysis.order_by_norm(W)[:60])
+    learned = figures.learned_tiles(W, W_0, recipe.layers[0][0])
+    _drawn(found, "d", figures.weight_tiles(W), learned, shown)
 
 
-def _drawn(found, part, picture):
-    was = pictures_in(found.notebook(part)).get(picture.alt, b"")
-    assert picture_distance(was, picture.png) <= SAME_PICTURE, picture.alt
+def _drawn(found, part, *pictures):
+    recorded = pictures_in(found.notebook(part))
+    for picture in pictures:
+        far = picture_distance(recorded.get(picture.alt, b""), picture.png)
+        assert far <= SAME_PICTURE, picture.alt
 
 
 def all_pictures(found):

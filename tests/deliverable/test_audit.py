@@ -15,16 +15,13 @@ write_text(folder / "written_by_a_test.csv", "accuracy\\n0.85\\n")
 record("files", 1)"""
 
 
-@pytest.fixture(scope="module")
-def recorded(record_notebook, tmp_path_factory):
-    """Give a folder with a notebook recorded as the command line does it, and with its file."""
-    folder = tmp_path_factory.mktemp("recorded")
-    nbformat.write(record_notebook(WRITING), folder / "part_a.ipynb")
-    return folder
-
-
-def test_notices_what_changed_and_leaves_outputs_alone(recorded, monkeypatch, capfd):
+def test_notices_what_changed_and_leaves_outputs_alone(
+    record_notebook, tmp_path, monkeypatch, capfd
+):
+    recorded = tmp_path / "recorded"
+    recorded.mkdir()
     path = recorded / "part_a.ipynb"
+    nbformat.write(record_notebook(WRITING), path)
     path.write_text(path.read_text().replace(", 1)", ", 2)"))
     (recorded / "written_by_a_test.csv").write_text("accuracy\n0.75\n")
     monkeypatch.setattr(audit, "OUTPUTS", recorded)
