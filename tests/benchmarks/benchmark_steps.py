@@ -35,9 +35,8 @@ def main():
     entries = json.loads(STEPS_JSON.read_text("utf-8"))
     news = entries if parser.parse_args().reuse else measure()
     for kernels, entry in news.items():
-        minutes = {"projected": report.project_grid(entry), "measured_minutes": measured(kernels)}
-        entry["grid"] = minutes
-        entry["targets"] = list(report.targets(entry))
+        projected = report.project_grid(entry)
+        entry["grid"] = {"projected": projected, "measured_minutes": measured(kernels)}
         print(report.table(entry), end="\n\n")
     from helpers.files import write_json
 

@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +40,11 @@ def part_a(seed):
     training, validation = data.load_training()
     recipe = Recipe(LAYER_SIZES, 10, 8, 0.01, seed=seed, shuffle_seed=seed)
     trained = sgd.train(recipe, training, validation)
-    curves, test = trained.history, sgd.evaluate(trained.layers, data.load_test())
-    return {
-        "start loss": curves.validation_cross_entropy[0],
-        "training cross-entropy": curves.training_cross_entropy[-1],
-        "training accuracy": curves.training_accuracy[-1],
-        "validation cross-entropy": curves.validation_cross_entropy[-1],
-        "validation accuracy": curves.validation_accuracy[-1],
-        "test cross-entropy": test[0],
-        "test accuracy": test[1],
-    }
+    ends = [curve[-1] for curve in vars(trained.history).values()]
+    ends += sgd.evaluate(trained.layers, data.load_test())
+    names = product(("training", "validation", "test"), ("cross-entropy", "accuracy"))
+    start = {"start loss": trained.history.validation_cross_entropy[0]}
+    return start | dict(zip(map(" ".join, names), ends, strict=True))
 
 
 def part_c(seed):

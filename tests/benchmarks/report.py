@@ -1,7 +1,7 @@
-"""From measured microseconds to the grid's minutes, the ratios and the table. Pure arithmetic.
+"""From measured microseconds to the grid's minutes and the tables. Pure arithmetic.
 
 An *entry* is what one run of `benchmark_steps` found with one kind of BLAS kernels: ``shapes``
-(the measured medians and quartiles) and what follows from them, ``grid`` and ``targets``.
+(the measured medians and quartiles) and what follows from them, ``grid``.
 """
 
 import itertools
@@ -10,18 +10,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-CONTENDERS = {
-    "blas": "BLAS alone",
-    "blas_9": "BLAS, 9",
-    "alone": "alone",
-    "lane_9": "lane of 9",
-    "paper": "paper",
-    "jax": "JAX scan",
-    "notebook": "notebook",
-    "torch": "PyTorch",
-    "sklearn": "sklearn",
-}
-"""Name in the JSON -> heading; blas, alone, lane and paper are this project's calls and steps."""
+CONTENDERS = "blas", "blas_9", "alone", "lane_9", "paper", "jax", "notebook", "torch", "sklearn"
+"""Those measured on every shape of the table; README.md here says what each does."""
 GRID_CONTENDERS = "blas", "grid_lane", "alone", "paper", "jax", "notebook", "torch", "sklearn"
 """Those measured on every shape of the grid. A lane of the grid trains three depths at once: its
 time per network is measured beside each of them."""
@@ -71,37 +61,6 @@ def project_grid(entry):
     return projected
 
 
-def targets(entry):
-    """List ratios beside the project's targets; None where these kernels have no target."""
-    is_haswell = entry["kernels"] == "Haswell"
-    for name, limits in {"alone": (2.0, 1.45, 1.45), "lane_9": (1.3, 1.2, 1.2)}.items():
-        for number, limit in zip((0, 1, 3), limits, strict=True):
-            at_most = limit if is_haswell else None
-            yield _ratio(entry, STEP_SHAPES[number], name, "blas", at_most=at_most)
-    for shape in STEP_SHAPES:
-        limit = {16: 4, 64: 2.5}.get(shape.batch_size)
-        for name, at_least in {"torch": limit, "sklearn": limit, "notebook": 2.7}.items():
-            yield _ratio(entry, shape, name, "alone", at_least=at_least)
-    minutes = {name: each["81_trainings"] for name, each in entry["grid"]["projected"].items()}
-    for name, limits in {"jax": (0.97, 0.82), "blas": (1.2, 1.35)}.items():
-        what = f"grid, 81 trainings, projected: lanes / {CONTENDERS[name]}"
-        at_most = limits[0] if is_haswell else limits[1]
-        yield _target(what, minutes["grid_lane"] / minutes[name], at_most=at_most)
-
-
-def _ratio(entry, shape, name, to, **limit):
-    found = microseconds(entry, shape)
-    what = "({},{},{}): {} / {}".format(*shape, CONTENDERS[name], CONTENDERS[to])
-    return _target(what, found[name]["median"] / found[to]["median"], **limit)
-
-
-def _target(what, value, at_most=None, at_least=None):
-    met = None
-    if at_most or at_least:
-        met = value <= at_most if at_most else value >= at_least
-    return {"what": what, "value": value, "at_most": at_most, "at_least": at_least, "met": met}
-
-
 def table(entry):
     """Write an entry as text for a terminal."""
     found = {shape: microseconds(entry, shape) for shape in STEP_SHAPES}
@@ -116,10 +75,7 @@ one pinned core, of whose time the benchmark got {entry["cpu_share"]:.0%}
 
 (b) the grid in minutes, projected on two cores from the 27 shapes
 {grid.round(1).to_string()}
-grid, repeats and beyond, measured: {measured or "not with these kernels"}
-
-ratios and targets
-{pd.DataFrame(entry["targets"]).round(2).to_string()}"""
+grid, repeats and beyond, measured: {measured or "not with these kernels"}"""
 
 
 def _cell(found):

@@ -32,8 +32,7 @@ def test_every_contender_was_measured_on_every_shape(kernels):
 
 
 @pytest.mark.parametrize("kernels", ENTRIES)
-def test_stated_projections_and_ratios_follow_from_the_numbers(kernels):
+def test_stated_projections_follow_from_the_numbers(kernels):
     entry = ENTRIES[kernels]
     assert entry["kernels"] == kernels
     assert entry["grid"]["projected"] == report.project_grid(entry)
-    assert entry["targets"] == list(report.targets(entry))
