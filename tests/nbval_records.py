@@ -68,33 +68,23 @@ def differences(recorded, computed):
 
     The outputs are nbformat's, streams of one name joined.
     """
-    stderr = [
-        f"stderr, which is not allowed, {found}: {out.text.strip()}"
-        for found, side in (("was recorded", recorded), ("came out", computed))
-        for out in side
-        if out.get("name") == "stderr"
-    ]
-    if stderr:
-        return stderr
-    outlines = [[_kind(out) for out in side] for side in (recorded, computed)]
-    if outlines[0] != outlines[1]:
-        was, came = (", ".join(outline) or "nothing" for outline in outlines)
-        return [
-            "the outputs differ in number, kind or order:",
-            f"    recorded: {was}",
-            f"    came out: {came}",
-        ]
-    pairs = zip(recorded, computed, strict=True)
-    found = [_difference(*pair) for pair in pairs]
+    for found, side in ("was recorded", recorded), ("came out", computed):
+        warnings = [out.text.strip() for out in side if out.get("name") == "stderr"]
+        if warnings:
+            return [f"stderr, which is not allowed, {found}: {warnings[0]}"]
+    was, came = (", ".join(map(_kind, side)) or "nothing" for side in (recorded, computed))
+    if was != came:
+        lines = f"    recorded: {was}", f"    came out: {came}"
+        return ["the outputs differ in number, kind or order:", *lines]
+    found = map(_difference, recorded, computed)
     return [line for line in found if line]
 
 
 def _difference(recorded, computed):
     """Compare one recorded value or picture; None if it agrees, or if nbval looks at it."""
     if "image/png" in recorded.get("data", {}):
-        far = picture_distance(
-            *(base64.b64decode(o.data["image/png"]) for o in (recorded, computed))
-        )
+        both = (base64.b64decode(out.data["image/png"]) for out in (recorded, computed))
+        far = picture_distance(*both)
         return f"the pictures differ: by {far:.2f} of 1" if far > OTHER_PICTURE else None
     if _kind(recorded) != "value":
         return None
@@ -125,10 +115,8 @@ def picture_distance(first, second):
         pictures = [Image.open(io.BytesIO(png)).convert("L") for png in (first, second)]
     except OSError:
         return 1.0
-    if pictures[0].size != pictures[1].size:
-        return 1.0
     first, second = (np.asarray(each, float) for each in pictures)
-    return np.abs(first - second).mean() / 255
+    return np.abs(first - second).mean() / 255 if first.shape == second.shape else 1.0
 
 
 def _read(output):

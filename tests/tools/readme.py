@@ -15,7 +15,6 @@ from helpers.report.runs import PartRun
 README = PROJECT / "README.md"
 BENCHMARKS = PROJECT / "tests" / "benchmarks"
 SOAK = PROJECT / "tests" / "tools" / "soak.json"
-LOSSES = "rows_lost", "torn_files", "mixed_sets", "orphans", "temporary_files"
 COLUMNS = {
     "blas": "BLAS calls alone",
     "alone": "fast step, alone",
@@ -37,15 +36,21 @@ TITLES = {
 }
 
 
+def markdown(rows):
+    """Write a table in Markdown; the first row is its head."""
+    lines = [f"| {' | '.join(row)} |\n" for row in rows]
+    lines.insert(1, "|---" * len(rows[0]) + "|\n")
+    return "".join(lines)
+
+
 def results_table(folder=OUTPUTS):
     """Write the headline values of a run as a Markdown table."""
-    lines = ["| part | value | here | reference | in a rerun |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {value.part.upper()}, {TITLES[value.part]} | {value.record.name} "
-        f"| {value.text} | {value.reference} | {value.allowed.removeprefix('a rerun ')} |"
-        for value in headlines(folder)
-    ]
-    return "\n".join(lines)
+    rows = [["part", "value", "here", "reference", "in a rerun"]]
+    for value in headlines(folder):
+        part = f"{value.part.upper()}, {TITLES[value.part]}"
+        allowed = value.allowed.removeprefix("a rerun ")
+        rows.append([part, value.record.name, value.text, value.reference, allowed])
+    return markdown(rows)
 
 
 def headlines(folder=OUTPUTS):
@@ -57,41 +62,37 @@ def headlines(folder=OUTPUTS):
 def speed_table():
     """Write the benchmark as Markdown: microseconds a step of one network, the grid's minutes."""
     entries = json.loads((BENCHMARKS / "steps.json").read_text("utf-8"))
-    return "\n\n".join(_speed(entry) for entry in entries.values())
+    return "\n".join(map(_speed, entries.values()))
 
 
 def _speed(entry):
-    head = (
-        f"Microseconds a step and network on one core, OpenBLAS kernels {entry['kernels']} "
-        f"(median; 784-units x layers-10):"
-    )
-    lines = [head, "", f"| units, layers, batch | {' | '.join(COLUMNS.values())} |"]
-    lines.append("|---" * (1 + len(COLUMNS)) + "|")
-    for shape in entry["shapes"][:NUM_SHAPES]:
-        medians = [f"{shape['microseconds'][name]['median']:.0f}" for name in COLUMNS]
-        lines.append(f"| {', '.join(map(str, shape['shape']))} | {' | '.join(medians)} |")
+    head = f"on one core, OpenBLAS kernels {entry['kernels']} (median; 784-units x layers-10):"
+    rows = [["units, layers, batch", *COLUMNS.values()]]
+    for each in entry["shapes"][:NUM_SHAPES]:
+        medians = [f"{each['microseconds'][name]['median']:.0f}" for name in COLUMNS]
+        rows.append([", ".join(map(str, each["shape"])), *medians])
     grid = entry["grid"]["projected"]
     grid = grid | {"lane_9": grid["grid_lane"]}
-    minutes = [f"{grid[name]['81_trainings']:.1f}" if name in grid else "" for name in COLUMNS]
-    lines.append(f"| grid, minutes on two cores, projected | {' | '.join(minutes)} |")
-    if measured := entry["grid"]["measured_minutes"]:
-        what = "Grid, repeats and what lies beyond, with validation, measured on two cores:"
-        lines += ["", f"{what} {measured:.1f} minutes."]
-    return "\n".join(lines)
+    minutes = [f"{grid[name]['81_trainings']:.1f}" for name in COLUMNS]
+    rows.append(["grid, minutes on two cores, projected", *minutes])
+    measured = entry["grid"]["measured_minutes"]
+    what = "Grid, repeats and what lies beyond, with validation, measured on two cores:"
+    last = f"\n{what} {measured:.1f} minutes.\n" if measured else ""
+    return f"Microseconds a step and network {head}\n\n{markdown(rows)}{last}"
 
 
 def soak_line():
     """Say the counts of faults and losses of the committed soak."""
-    soak = json.loads(SOAK.read_text("utf-8"))
-    return (
-        f"`tests/tools/soak.py` injected {soak['faults']} faults at random moments, "
-        f"{soak['kills']} of them signals\nto the command, its kernel or a worker, and looked "
-        f"after each: {soak['rows_lost']} rows lost, {soak['torn_files']} torn files,\n"
-        f"{soak['mixed_sets']} mixed sets of files, {soak['orphans']} orphan processes, "
-        f"{soak['temporary_files']} temporary files left behind."
-    )
+    return SOAK_LINE.format_map(json.loads(SOAK.read_text("utf-8")))
 
 
+SOAK_LINE = """\
+`tests/tools/soak.py` injected {faults} faults at random moments, {kills} of them signals
+to the command, its kernel or a worker, and looked after each: {rows_lost} rows lost, \
+{torn_files} torn files,
+{mixed_sets} mixed sets of files, {orphans} orphan processes, {temporary_files} temporary files \
+left behind.
+"""
 BLOCKS = {"results": results_table, "speed": speed_table, "soak": soak_line}
 
 
@@ -102,18 +103,13 @@ def block(text, name):
 
 
 def disagreements(text, folder=OUTPUTS):
-    """Compare the results table of a README with an output folder; a list of lines."""
-    rows = [line.split(" | ") for line in block(text, "results")[1].splitlines()[2:]]
-    stated = {(row[0].strip("| ")[0].lower(), row[1]): row[2] for row in rows}
+    """List in what the results table of a README and an output folder differ."""
+    rows = [line.strip("| ").split(" | ") for line in block(text, "results")[1].splitlines()[2:]]
+    stated = {(row[0][0].lower(), row[1]): row[2] for row in rows}
     found = {(value.part, value.record.name): value for value in headlines(folder)}
-    missing = [
-        f"{name}: only in one of README and outputs" for name in stated.keys() ^ found.keys()
-    ]
-    return missing + [
-        f"{name}: README says {stated[name]}, outputs {value.text}, {value.allowed}"
-        for name, value in found.items()
-        if name in stated and not _agrees(stated[name], value)
-    ]
+    both = [(text, found[name]) for name, text in stated.items() if name in found]
+    wrong = [pair for pair in both if not _agrees(*pair)]
+    return [*(stated.keys() ^ found.keys()), *wrong]
 
 
 def _agrees(text, value):
@@ -129,7 +125,7 @@ def main():
     text = README.read_text("utf-8")
     for name, make in BLOCKS.items():
         before, _, after = block(text, name)
-        text = before + make() + "\n" + after
+        text = before + make() + after
     write_text(README, text)
 
 

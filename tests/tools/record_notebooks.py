@@ -12,11 +12,12 @@ import nbformat
 
 from helpers.batch.execution import execute
 from helpers.files import NOTEBOOKS, write_text
+from helpers.notebook.parameters import PARTS
 
 
 def main(names):
     """Run each notebook in its own folder and replace it with the executed one."""
-    for name in names or ["part_a", "part_b", "part_c", "part_d"]:
+    for name in names or [f"part_{part}" for part in PARTS]:
         path = NOTEBOOKS / f"{name}.ipynb"
         with tempfile.TemporaryDirectory() as folder:
             notebook = execute(path, Path(folder) / ".partial.ipynb", {})
