@@ -94,11 +94,10 @@ def try_all(layers, images, labels, alpha):
     right = network.pack(network.backprop(*problem))
     trials = [Trial("none: the code as it is", "", _errors(network.backprop, problem, derivatives))]
     for name in FAULTS:
-        note = ""
         try:
             backprop = break_network(name).backprop
-            if np.array_equal(network.pack(backprop(*problem)), right):
-                note = "changes nothing in this network"
+            gradient = network.pack(backprop(*problem))
+            note = "changes nothing in this network" if np.array_equal(gradient, right) else ""
         except LookupError as misfit:
             note = str(misfit)
         except Exception as error:  # e.g. the fault uses a name that the code no longer has
@@ -110,13 +109,11 @@ def try_all(layers, images, labels, alpha):
 
 def _errors(backprop, problem, derivatives):
     """Measure one gradient by every check."""
-    gradient = network.pack(backprop(*problem))
+    gradient, layers = network.pack(backprop(*problem)), problem[0]
     distance = float(np.linalg.norm(gradient - derivatives["2-point"]))
     along = float(gradient_check.check_directions(*problem, gradient=backprop))
-    errors = {"check_grad": distance, "directions": along}
-    for check, derivative in derivatives.items():
-        errors[check] = gradient_check.worst_share(gradient, derivative, problem[0])
-    return errors
+    shares = {c: gradient_check.worst_share(gradient, d, layers) for c, d in derivatives.items()}
+    return {"check_grad": distance, "directions": along} | shares
 
 
 def table(trials):
