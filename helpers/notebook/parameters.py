@@ -142,17 +142,16 @@ class PartD(Part):
 
 
 PARTS = {"a": PartA, "b": PartB, "c": PartC, "d": PartD}
-FULL = {part: {} for part in PARTS} | {
-    "c": {
-        "num_hidden_layers": [3, 4, 5],
-        "num_units": [30, 40, 50],
-        "num_epochs": [50, 100],
-        "batch_size": [16, 32, 64],
-        "learning_rate": [0.005, 0.01, 0.05],
-        "repeat_top": 5,
-        "repeat_seeds": 3,
-        "beyond_grid": True,
-    }
+FULL = {part: {} for part in PARTS}
+FULL["c"] = {
+    "num_hidden_layers": [3, 4, 5],
+    "num_units": [30, 40, 50],
+    "num_epochs": [50, 100],
+    "batch_size": [16, 32, 64],
+    "learning_rate": [0.005, 0.01, 0.05],
+    "repeat_top": 5,
+    "repeat_seeds": 3,
+    "beyond_grid": True,
 }
 """What a full run injects; parts A, B and D are full size by default."""
 

@@ -17,12 +17,11 @@ from textwrap import shorten
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from helpers import data, files, models
 from helpers.grid.table import ranked, read_table
 from helpers.notebook.parameters import PARTS
-from helpers.report import pages
+from helpers.report.pages import markdown, with_breaks
 from helpers.report.runs import PartRun, percent
 
 HERE = Path(__file__).parent
@@ -122,11 +121,9 @@ def _environment():
     """Make what the templates are read with: their filters, and what all pages show."""
     options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
     env = Environment(loader=FileSystemLoader(HERE), autoescape=True, **options)
-    env.filters.update(percent=percent, number=_number, breaks=pages.with_breaks)
-    env.filters["markdown"] = lambda text: Markup(pages.markdown(text))
+    env.filters.update(percent=percent, number=_number, breaks=with_breaks, markdown=markdown)
     digest = sha256(f"\n{_text('report.js')}\n".encode()).digest()
-    env.globals.update(parts=PARTS, file=_text, script_hash=b64encode(digest).decode())
-    env.globals["num_validation"] = data.NUM_VALIDATION
+    env.globals.update(parts=PARTS, data=data, file=_text, script_hash=b64encode(digest).decode())
     return env
 
 

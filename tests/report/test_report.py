@@ -191,6 +191,7 @@ def test_headlines_are_recorded_by_the_notebooks(part):
 
 
 def test_says_which_run_it_is(copy):
+    write_part(copy, "a", hidden_layers=(64, 64, 64))
     assert "Full run:" in text_of(read_again(copy).header)
     write_part(copy, "a", learning_rate=0.05)
     page = read_again(copy)
