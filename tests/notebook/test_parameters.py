@@ -24,7 +24,7 @@ NO_NUMBERS = ["0.01", "", "true", True, NAN, INF, -INF, np.float32(NAN), 10**400
 def count(least, most):
     """Give what a message says of a count, the values taken, those refused."""
     words = f"a whole number at least {least:,} and at most {most:,}"
-    return words, [least, most], [least - 1, most + 1, *NO_COUNTS]
+    return words, [least, most, np.int64(most)], [least - 1, most + 1, *NO_COUNTS]
 
 
 def number(words, taken, refused):
@@ -32,15 +32,16 @@ def number(words, taken, refused):
 
 
 def layers():
-    words, (least, most), _ = count(1, 10_000)
+    words, _, _ = count(1, 10_000)
+    taken = [(), (1, 10_000), [64, 32], range(1, 4), np.array([5, 6]), [np.int32(5)]]
     refused = [*NO_LISTS, *NO_ENTRIES, [64, 0], [10_001], [1] * 101]
-    return f"a list of values, each {words}", [(), (least, most)], refused
+    return f"a list of values, each {words}", taken, refused
 
 
 def several(least, most):
-    words, taken, _ = count(least, most)
+    words, _, _ = count(least, most)
     refused = [[], [most, np.int64(most)], [least - 1], [most + 1], [*range(least, least + 101)]]
-    return f"{SEVERAL} {words}", [tuple(taken)], [*refused, *NO_LISTS, *NO_ENTRIES]
+    return f"{SEVERAL} {words}", [(least, most)], [*refused, *NO_LISTS, *NO_ENTRIES]
 
 
 SEVERAL = "a list of 1 or more different values, each"
@@ -53,7 +54,7 @@ TABLE = {
     "ab hidden_layers": layers(),
     "a num_epochs": count(0, 10_000),
     "a batch_size": count(1, 54_000),
-    "a learning_rate": number("above 0", [1, 1e-300], [0, -0.01]),
+    "a learning_rate": number("above 0", [1, 1e-300, np.float32(0.5)], [0, -0.01]),
     "ac alpha": number("at least 0", [0.0], [-1e-9]),
     "abc seed": SEEDS,
     "b num_examples": count(1, 100),
@@ -62,7 +63,7 @@ TABLE = {
     "b num_epochs": count(1, 10_000),
     "c num_hidden_layers": several(0, 100),
     "c num_units": several(1, 10_000),
-    "c learning_rate": (f"{SEVERAL} a number above 0", [(1.0, 0.5)], RATES),
+    "c learning_rate": (f"{SEVERAL} a number above 0", [[1, 0.5]], RATES),
     "c batch_size": several(1, 54_000),
     "c num_epochs": several(1, 10_000),
     "c num_seeds": count(1, 1000),
@@ -80,16 +81,6 @@ TABLE = {
 PLACES = [place.split() for place in TABLE]
 KNOWN = {f"{part} {name}": TABLE[f"{parts} {name}"] for parts, name in PLACES for part in parts}
 BAD = [(place, words, value) for place, (words, _, bad) in KNOWN.items() for value in bad]
-CONVERTED = [
-    ("a hidden_layers", [64, 32], (64, 32)),
-    ("a hidden_layers", range(1, 4), (1, 2, 3)),
-    ("a hidden_layers", np.array([5, 6]), (5, 6)),
-    ("a hidden_layers", [np.int32(5)], (5,)),
-    ("a num_epochs", np.int64(3), 3),
-    ("a learning_rate", 1, 1.0),
-    ("a learning_rate", np.float32(0.5), 0.5),
-    ("c learning_rate", [1, 0.5], (1.0, 0.5)),
-]
 HINTS = [
     ("a hidden_layers", ["64"], "leave out the quotes)"),
     ("c resume", "true", "leave out the quotes)"),
@@ -140,16 +131,12 @@ def test_a_long_value_is_cut_to_one_line():
 
 
 @pytest.mark.parametrize("place", KNOWN)
-def test_good_input_is_taken(place):
+def test_good_input_is_taken_and_made_plain(place):
     part, name = place.split()
     for value in KNOWN[place][1]:
-        assert getattr(changed(part, **{name: value}), name) == value
-
-
-@pytest.mark.parametrize(("place", "value", "expected"), CONVERTED)
-def test_good_input_is_converted(place, value, expected):
-    part, name = place.split()
-    assert repr(getattr(changed(part, **{name: value}), name)) == repr(expected)
+        found = getattr(changed(part, **{name: value}), name)
+        assert found == (value if np.isscalar(value) else tuple(value))
+        assert "np." not in repr(found)
 
 
 @pytest.mark.parametrize("address", ["", "tcp://host", "host", "tcp://host:port", "a b:1", None])

@@ -55,7 +55,7 @@ def notebook_of(outputs):
         (3.1e-7, {"at_most": 1e-5}, "x = 3.1e-07   (must be at most 1e-05)"),
         (0.92, {"at_least": 0.9}, "x = 0.92   (must be at least 0.9)"),
         (np.int64(59_210), {}, "x = 59,210   (the same in every run)"),
-        (np.float32(0.5), {"abs": np.float64(0.25)}, "x = 0.5   (a rerun may differ by 0.25)"),
+        (np.float32(0.5), {"abs": np.float32(0.25)}, "x = 0.5   (a rerun may differ by 0.25)"),
         (2.0, {"at_most": 1}, "x = 2   (FAILED: must be at most 1)"),
         (math.nan, {"abs": 1}, "x = not a finite number   (FAILED: a rerun may differ by 1)"),
         (-math.inf, {"at_most": 1}, "x = not a finite number   (FAILED: must be at most 1)"),
