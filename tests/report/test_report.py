@@ -24,7 +24,7 @@ from PIL import Image
 from helpers import files, models, network
 from helpers.grid import table as grid_table
 from helpers.notebook import parameters
-from helpers.notebook.records import RECORD, VARIES, Record
+from helpers.notebook.records import RECORD, VARIES, Record, read_records
 from helpers.report import pages, results, runs
 from helpers.sgd import Recipe
 
@@ -100,8 +100,10 @@ def grid_rows():
     return table.assign(diverged=table.accuracy.isna())
 
 
-def fill(folder):
-    """Write a whole output folder."""
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A whole output folder, with its pages."""
+    folder = tmp_path_factory.mktemp("outputs")
     for part in "abcd":
         write_part(folder, part)
     grid_table.write_table(folder / "hyperparameter_tune.csv", grid_rows())
@@ -110,15 +112,9 @@ def fill(folder):
     models.save_model(folder, network.init_weights(recipe.layer_sizes, 0), card)
     timing = {"machine": {"system": "Linux"}, "seconds": {"grid": 412.31}}
     files.write_json(folder / "timing.json", timing)
-    values = "".join(f"Value {i}: {i / 7}\n" for i in range(25))
-    head = "Gradient check using check_grad: 3.9e-06\n\nGradient check using approx_fprime:\n"
-    files.write_text(folder / "Part_B_grad_weight.txt", head + values)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    folder = fill(tmp_path_factory.mktemp("outputs"))
+    text = "Gradient check using check_grad: 3.9e-06\n\nGradient check using approx_fprime:\n"
+    text += "".join(f"Value {i}: {i / 7}\n" for i in range(25))
+    files.write_text(folder / "Part_B_grad_weight.txt", text)
     results.build_report(folder)
     return folder
 
@@ -184,10 +180,8 @@ def test_every_value_is_listed_once_and_leads_to_its_cell(built):
 
 @pytest.mark.parametrize("part", "abcd")
 def test_headlines_are_recorded_by_the_notebooks(part):
-    names = [
-        value.record.name for value in runs.PartRun(files.OUTPUTS / f"part_{part}.ipynb").values
-    ]
-    assert all(fnmatch.filter(names, pattern) for pattern in runs.HEADLINES[part])
+    recorded = read_records(nbformat.read(files.OUTPUTS / f"part_{part}.ipynb", as_version=4))
+    assert all(fnmatch.filter(recorded, pattern) for pattern in runs.HEADLINES[part])
 
 
 def test_says_which_run_it_is(copy):
@@ -285,6 +279,7 @@ def test_an_empty_folder_gives_a_report_that_says_so(tmp_path):
     assert "No table of runs." in text
 
 
+MODEL = "best_model.json", "best_model_weights.npy"
 OTHERS = "hyperparameter_tune.csv", "Part_B_grad_weight.txt", "timing.json"
 DAMAGES = {
     "no cell id": lambda nb: nb["cells"][0].pop("id"),
@@ -306,9 +301,7 @@ def test_a_damaged_notebook_cannot_be_read_for_one_reason(copy, damage, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    "name", ["part_b.ipynb", "best_model.json", "best_model_weights.npy", *OTHERS]
-)
+@pytest.mark.parametrize("name", ["part_b.ipynb", *MODEL, *OTHERS])
 @pytest.mark.parametrize("share", [0, 0.5])
 def test_a_file_cut_off_is_named(copy, name, share):
     content = (copy / name).read_bytes()
