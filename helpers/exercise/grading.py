@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers.exercise.handout import blank, copy_helpers
-from helpers.exercise.tasks import TASKS
+from helpers.exercise.tasks import TASKS, file_of
 from helpers.files import PROJECT
 
 CALLS = PROJECT / "tests" / "exercises" / "calls.py"
@@ -60,12 +60,13 @@ def fault(folder, task):
         work = Path(work).resolve()
         copy_helpers(work / "helpers")
         shutil.copy(CALLS, work)
-        status = f"{task.file} is missing, or no text file"
+        file = file_of(task.module)
+        status = f"{file} is missing, or no text file"
         try:
-            merge(work / task.file, read(folder / task.file), task)
+            merge(work / file, read(folder / file), task)
             status = run(work, task)
             return difference(json.loads(read(work / "answers.json")), task)
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError):
             return f"{task.function}: no answer ({status})"
 
 

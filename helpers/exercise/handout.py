@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 from nbconvert.preprocessors import ClearOutputPreprocessor
 
-from helpers.exercise.tasks import TASKS
+from helpers.exercise.tasks import TASKS, file_of, unwritten
 from helpers.files import PROJECT
 
 STUDENT = Path(__file__).with_name("student")
@@ -36,7 +36,8 @@ def write(folder):
     for path in PROJECT / "LICENSE", PROJECT / "requirements.txt", STUDENT / "README.md":
         shutil.copy(path, folder)
     for task in TASKS:
-        blank(folder / task.file, task.function, f'raise NotImplementedError("{task.unwritten}")')
+        line = f'raise NotImplementedError("{unwritten(task)}")'
+        blank(folder / file_of(task.module), task.function, line)
     with open(folder / "helpers" / "__init__.py", "a", encoding="utf-8") as file:
         file.write("\n\n" + (STUDENT / "one_line.py").read_text("utf-8"))
     for path in *PROJECT.glob("outputs/best_model*"), *PROJECT.glob("outputs/recipe_model*"):

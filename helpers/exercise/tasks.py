@@ -1,42 +1,24 @@
-"""The exercises, as data: who renames a function changes one line here.
+"""The exercises, a line each in tasks.csv: who renames a function changes one line there.
 
 Each is graded by itself, with our solution of all the others: a mistake costs the points of its
 own exercise alone. Only what keeps a file from being imported costs those of its whole file. What
 is called, and with what, stands in tests/exercises/calls.py.
 """
 
-from typing import NamedTuple
+from pathlib import Path
+
+import pandas as pd
+
+TABLE = pd.read_csv(Path(__file__).with_name("tasks.csv"))
+TASKS = list(TABLE.itertuples(index=False, name="Task"))
 
 
-class Task(NamedTuple):
-    """A function of the course that a student writes; `module` is a part of ``helpers``."""
-
-    exercise: str
-    module: str
-    function: str
-    points: int
-
-    @property
-    def file(self):
-        """The module's file, relative to the project."""
-        return f"helpers/{self.module.replace('.', '/')}.py"
-
-    @property
-    def unwritten(self):
-        """What the hand-out's function says when it is called."""
-        notebook = f"part_{self.exercise[0].lower()}.ipynb"
-        return f"exercise {self.exercise}: write {self.function}; see {notebook}"
+def file_of(module):
+    """Name the file of a module, relative to the project."""
+    return f"helpers/{module.replace('.', '/')}.py"
 
 
-TASKS = (
-    Task("A1", "network", "unpack", 2),
-    Task("A2", "network", "forward", 3),
-    Task("A3", "network", "softmax", 1),
-    Task("A3", "network", "log_loss", 2),
-    Task("A4", "network", "backprop", 4),
-    Task("A5", "sgd", "minibatches", 2),
-    Task("A6", "sgd", "step", 1),
-    Task("B1", "gradient_check", "complex_step", 2),
-    Task("C1", "grid.units", "list_runs", 2),
-    Task("D1", "analysis", "tile_W0", 2),
-)
+def unwritten(task):
+    """Say what the hand-out's function says when it is called."""
+    notebook = f"part_{task.exercise[0].lower()}.ipynb"
+    return f"exercise {task.exercise}: write {task.function}; see {notebook}"

@@ -13,7 +13,7 @@ import pytest
 from helpers import broken_gradients
 from helpers.exercise import grading
 from helpers.exercise.__main__ import main
-from helpers.exercise.tasks import TASKS
+from helpers.exercise.tasks import TASKS, file_of
 from helpers.files import PROJECT
 from tests.deliverable import test_planted_faults
 
@@ -52,7 +52,7 @@ OUTSIDE = test_planted_faults.NO_FAULT, "the same order in every epoch"
 
 
 def source_of(module):
-    return (PROJECT / f"helpers/{module.replace('.', '/')}.py").read_text("utf-8")
+    return (PROJECT / file_of(module)).read_text("utf-8")
 
 
 def lost(module, source, folder):
@@ -63,7 +63,7 @@ def lost(module, source, folder):
         merged.write_text(source_of(module), "utf-8")
         grading.merge(merged, source.encode(), task)
         student = ModuleType(f"helpers.{module}")
-        exec(compile(merged.read_text("utf-8"), task.file, "exec"), student.__dict__)
+        exec(compile(merged.read_text("utf-8"), file_of(task.module), "exec"), student.__dict__)
         answers = ANSWERS(task.function, getattr(student, task.function))
         line = grading.difference(json.loads(json.dumps(answers)), task)
         found |= {task.function: line} if line else {}
@@ -128,7 +128,7 @@ FILES = {
 def hand_in(added, folder):
     """Make a student's files of ours, with some lines more, and grade them."""
     for module in {task.module for task in TASKS}:
-        file = folder / f"helpers/{module.replace('.', '/')}.py"
+        file = folder / file_of(module)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(source_of(module) + "\n" + added.get(module, ""), "utf-8")
     tests = grading.grade(folder)["tests"]
