@@ -1,9 +1,7 @@
-"""The command line: run parts through papermill, in order, with checked parameters.
+"""The command line: read a request, run its parts in order, publish what each one wrote.
 
 Everything is checked before anything runs. Exit status: 0 if every part succeeded, 1 if one
 failed, 2 if the request was refused, 128 + the signal's number if it was interrupted.
-Left out: how a request is read (`helpers.batch.request`), how a notebook runs
-(`helpers.batch.execution`) and how results are published (`helpers.batch.output`).
 """
 
 import os

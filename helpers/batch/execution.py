@@ -1,8 +1,4 @@
-"""Notebooks as programs: run through papermill, told line by line, freed of what is by chance.
-
-Left out: which parts there are and in what order they run (`helpers.batch.command_line`), and how
-results are published (`helpers.batch.output`).
-"""
+"""Notebooks as programs: run through papermill, told line by line, freed of what is by chance."""
 
 import asyncio
 import os
@@ -85,10 +81,9 @@ papermill_engines.register("helpers", _Engine)
 def execute(path, partial, parameters, listener=lambda line: None, command=None):
     """Run a notebook in its own folder, with injected parameters; give it, freed of what varies.
 
-    `partial`, in the staging folder where the files that the notebook writes go, too, is where its
-    state is saved while it runs. `listener` takes each line that tells how far it is. `command` is
-    stored in the metadata, for who wants to run it again. PartError: names notebook, cell and
-    error, or a recorded value outside its bound.
+    `partial`, in the staging folder where its files go, too, keeps its state while it runs;
+    `listener` takes each line that tells how far it is; `command` is stored in the metadata.
+    PartError: names notebook, cell and error, or a recorded value outside its bound.
     """
     places = [re.sub(r"[{}]", r"\g<0>\g<0>", str(each)) for each in (path, partial)]
     try:
@@ -99,9 +94,9 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
             raise PartError("it ended before its last cell")  # as sys.exit() makes it
         read_records(notebook)
     except papermill.PapermillExecutionError as error:
-        reason = f"{error.ename}: {error.evalue}" if error.evalue else _last_words(partial)
-        reason = " ".join(reason.split())
-        raise PartError(f"{path.stem}, cell {error.exec_count}: {reason}") from None
+        reason = " ".join((error.evalue or _last_words(partial)).split())
+        place = f"{path.stem}, cell {error.exec_count}"
+        raise PartError(f"{place}: {error.ename}: {reason}") from None
     except (PartError, RecordError, NoSuchKernel) as error:
         raise PartError(f"{path.stem}, {error}") from None
     except RuntimeError as error:

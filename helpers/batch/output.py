@@ -2,7 +2,7 @@
 
 A part writes into a staging folder inside the output folder. When it has succeeded, a mark is put
 beside its files and then each is renamed into place; a run that dies between two renames is
-completed by the next one. Left out: what a part is (`helpers.batch.command_line`).
+completed by the next one.
 """
 
 import os
@@ -32,10 +32,9 @@ class OutputError(RuntimeError):
 
 @contextmanager
 def output_lock(folder):
-    """Hold an output folder, made if needed, and first complete what a dead run left in it.
+    """Hold an output folder, made if needed, until this process ends, however it ends.
 
-    The operating system releases the lock when its process ends, however it ends. OutputError:
-    the folder cannot be written, or another run, which is named, holds it.
+    What a dead run left in it is completed. OutputError: it cannot be written, or is in use.
     """
     try:
         _check_space(folder)
@@ -114,7 +113,6 @@ def _check_space(folder):
 
 
 def _owner(folder):
-    try:
+    with suppress(OSError, ValueError):
         return (folder / OWNER).read_text("utf-8")
-    except (OSError, ValueError):
-        return "another run"
+    return "another run"

@@ -44,11 +44,8 @@ def grade(folder):
 
 
 def grade_one(folder, task):
-    """Give all points of an exercise or none; `output` says what failed first.
-
-    It is cut to a line that a terminal can show: a student's message may hold anything.
-    """
-    found = fault(folder, task) or ""
+    """Give all points of an exercise or none; `output` says in a line what failed first."""
+    found = fault(folder, task) or ""  # a student's message may hold anything
     line = "".join(c if c.isprintable() else " " for c in found)[:200]
     test = {"number": task.exercise, "name": task.function, "max_score": task.points}
     return test | {"score": 0 if line else task.points, "output": line or "right"}
@@ -78,10 +75,7 @@ def read(path):
 
 
 def merge(ours, theirs, task):
-    """Put a student's file before what remains of ours without the exercise: the last one counts.
-
-    So the student's own imports and helpers are there, and all other exercises are ours.
-    """
+    """Put a student's file before ours without the exercise, so that all others are ours."""
     blank(ours, task.function)
     ours.write_bytes(theirs + b"\n\n" + ours.read_bytes())
 

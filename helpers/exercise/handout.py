@@ -49,10 +49,7 @@ def write(folder):
 
 
 def copy_helpers(folder):
-    """Copy helpers without this package and without solutions under other names.
-
-    The fast step goes, and so do the faults of broken gradients, changes to the text of ours.
-    """
+    """Copy helpers without this package, the fast step and the faults, which give solutions."""
     ignored = shutil.ignore_patterns("exercise", "__pycache__")
     shutil.copytree(PROJECT / "helpers", folder, ignore=ignored)
     shutil.copy(STUDENT / "lanes.py", folder / "grid")

@@ -1,8 +1,7 @@
 """The exercises, a line each in tasks.csv: who renames a function changes one line there.
 
-Each is graded by itself, with our solution of all the others: a mistake costs the points of its
-own exercise alone. Only what keeps a file from being imported costs those of its whole file. What
-is called, and with what, stands in tests/exercises/calls.py.
+Each is graded by itself, with our solution of all the others, so that a mistake costs its own
+points alone. What is called, and with what, stands in tests/exercises/calls.py.
 """
 
 from pathlib import Path
