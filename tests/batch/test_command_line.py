@@ -52,6 +52,7 @@ BAD = {
     'a -p learning_rate "1e-3"': "learning_rate = '1e-3': expected a number above 0",
     "a -p learning_rate fast": "learning_rate = 'fast': expected a number above 0",
     "a -p learning_rate ": "learning_rate = '': expected",
+    "a -p learning_rate true": "learning_rate = True: expected",
     "a -p learning_rate None": "learning_rate = None: expected",
     "a -p learning_rate 0.1,0.2": "learning_rate = (0.1, 0.2): expected a number",
     "a -p learning_rate " + "[" * 100_000: "learning_rate = '[[[[",

@@ -97,10 +97,9 @@ def calls_of_complex_step(complex_step):
 
 
 def calls_of_list_runs(list_runs):
-    names = "num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_epochs"
-    factors = (0, 2), (30, 40), (0.1, 0.2), (16, 32), (1, 2)
-    seeds = {"alpha": 0.1, "seed": 3, "num_seeds": 2}
-    yield "", list_runs, dict(zip(names, factors, strict=True)) | seeds
+    shapes = {"num_hidden_layers": (0, 2), "num_units": (30, 40)}
+    training = {"learning_rate": (0.1, 0.2), "batch_size": (16, 32), "num_epochs": (1, 2)}
+    yield "", list_runs, shapes | training | {"alpha": 0.1, "seed": 3, "num_seeds": 2}
 
 
 def calls_of_tile_W0(tile_W0):

@@ -71,11 +71,8 @@ def lost(module, source, folder):
 
 
 def functions(source):
-    return {
-        n.name: ast.get_source_segment(source, n)
-        for n in ast.parse(source).body
-        if hasattr(n, "name")
-    }
+    named = [node for node in ast.parse(source).body if hasattr(node, "name")]
+    return {node.name: ast.get_source_segment(source, node) for node in named}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
