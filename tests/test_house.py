@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from helpers.files import NOTEBOOKS, PROJECT
+from helpers.files import NOTEBOOKS, OUTPUTS, PROJECT
 
 HELPERS = PROJECT / "helpers"
 COURSE = "course"
@@ -91,6 +91,7 @@ def test_a_notebook_imports_at_most_eight_names_of_ours(part):
 
 
 def test_no_line_names_a_folder_of_the_machine_that_made_it():
-    for path in [*NOTEBOOKS.glob("*.ipynb"), *HELPERS.rglob("*.py"), PROJECT / "README.md"]:
+    notebooks = *NOTEBOOKS.glob("*.ipynb"), *OUTPUTS.glob("*.ipynb")
+    for path in [*notebooks, *HELPERS.rglob("*.py"), PROJECT / "README.md"]:
         assert str(Path.home()) not in path.read_text("utf-8")
         assert str(PROJECT) not in path.read_text("utf-8")

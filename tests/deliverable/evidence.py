@@ -31,8 +31,7 @@ from tests.tools.audit import ACCURACY
 PARTS = tuple(parameters.PARTS)
 INJECTED = "injected-parameters"
 NAMES = models.BEST, models.RECIPE, models.WIDE
-TOLERANCES = Path(__file__).with_name("tolerances.csv")
-CLAIMS = Path(__file__).with_name("claims.csv")
+HERE = Path(__file__).parent
 SPREAD = files.PROJECT / "tests" / "benchmarks" / "spread.json"
 NUMBER = re.compile(r"\d+\.?\d*")
 PERCENT = re.compile(r"-?\d+(?:\.\d+)?(?=\s*%)")
@@ -71,10 +70,10 @@ def _read_notebook(folder, part):
     return nbformat.read(folder / f"part_{part}.ipynb", as_version=4)
 
 
-def outputs(notebook, kind=""):
-    """List all outputs of a notebook, or those that have data of a kind."""
+def outputs(notebook, kind):
+    """List the outputs of a notebook that have data of a kind."""
     found = [out for cell in notebook.cells for out in cell.get("outputs", [])]
-    return [out for out in found if not kind or kind in out.get("data", {})]
+    return [out for out in found if kind in out.get("data", {})]
 
 
 # ---- notebooks
@@ -106,7 +105,7 @@ def settings(found):
 
 def tolerances(found):
     """Bound and limit of each recorded value are those of the list that gives their reasons."""
-    listed = pd.read_csv(TOLERANCES).set_index(["part", "value"])
+    listed = pd.read_csv(HERE / "tolerances.csv").set_index(["part", "value"])
     for part in PARTS:
         rows, recorded = listed.loc[part], found.records(part)
         committed = read_records(_read_notebook(files.NOTEBOOKS, part))
@@ -349,7 +348,7 @@ def all_pictures(found):
 
 def claims(found):
     """Each percentage in prose has a line in claims.csv, and what it says is so."""
-    claims = pd.read_csv(CLAIMS)
+    claims = pd.read_csv(HERE / "claims.csv")
     for name, text in _prose().items():
         rest = text
         for claim in claims[claims.file == name].itertuples():

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from helpers.files import NOTEBOOKS, OUTPUTS, PROJECT
+from helpers.files import NOTEBOOKS, OUTPUTS
 from helpers.notebook.parameters import PARTS
 from helpers.notebook.records import RECORD, read_records
 
@@ -79,7 +79,6 @@ def test_recorded_notebook_is_clean(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     assert broken_checks(notebook) == []
-    assert str(PROJECT) not in path.read_text("utf-8")
 
 
 def sound_notebook():

@@ -13,7 +13,7 @@ from helpers.files import OUTPUTS, PROJECT, write_text
 from helpers.report.runs import PartRun
 
 README = PROJECT / "README.md"
-BENCHMARKS = PROJECT / "tests" / "benchmarks"
+STEPS = PROJECT / "tests" / "benchmarks" / "steps.json"
 SOAK = PROJECT / "tests" / "tools" / "soak.json"
 COLUMNS = {
     "blas": "BLAS calls alone",
@@ -61,7 +61,7 @@ def headlines(folder=OUTPUTS):
 
 def speed_table():
     """Write the benchmark as Markdown: microseconds a step of one network, the grid's minutes."""
-    entries = json.loads((BENCHMARKS / "steps.json").read_text("utf-8"))
+    entries = json.loads(STEPS.read_text("utf-8"))
     return "\n".join(map(_speed, entries.values()))
 
 

@@ -6,7 +6,7 @@
 A round starts a run, hits it once with a random fault at a random moment, waits for its processes
 to end and looks at the output folder. Rounds come in chains: each goes on where the last one was
 killed, until a run is left in peace and must end with the table known from a peaceful run. All runs
-replace the results of another version (another alpha, another width), so that a mixture shows.
+replace the results of another version (another alpha), so that a mixture shows.
 Most rounds act on a grid search without notebooks, the others on the whole command line.
 """
 
@@ -47,10 +47,9 @@ TINY = {
     "a": "hidden_layers 4 num_epochs 1 batch_size 1000",
     "c": "num_hidden_layers 0,1 num_units 4 num_epochs 1,2 batch_size 1000 "
     "learning_rate 0.05,0.1 repeat_top 1 repeat_seeds 2",
-    "d": "model_dir outputs",
 }
-VERSIONS = dict.fromkeys(("grid", "a", "c"), ("alpha 0.0", "alpha 0.001"))
-VERSIONS["d"] = ("num_images 2", "num_images 3")
+VERSIONS = "0.0", "0.001"
+"""Values of alpha: runs replace the results of one by those of the other."""
 KERNEL, WORKER = "ipykernel_launcher", "--multiprocessing-fork"
 LIMIT = "file-size limit"
 KINDS = {
@@ -65,7 +64,6 @@ KINDS = {
 }
 """Who is hit, with what, and the exit status that the command then has; or 0, if it was done."""
 FITTING = {"grid": {None, WORKER}, "a": {None, KERNEL}, "c": {None, KERNEL, WORKER}}
-FITTING["d"] = FITTING["a"]
 
 
 def start(command, log=subprocess.DEVNULL, **environment):
@@ -155,7 +153,7 @@ class Lane:
         self.temporary = folder / f"{name} temporary"
         self.temporary.mkdir()
         self.known, self.saved, begin = {}, set(), time.monotonic()
-        for version in VERSIONS[name]:
+        for version in VERSIONS:
             self.version = version
             self.finish()
             self.known[version] = signature(self.folder)
@@ -163,17 +161,17 @@ class Lane:
 
     def turn(self):
         """Let the next run replace the version that is there by the other one."""
-        [self.version] = {*VERSIONS[self.name]} - {self.version}
+        [self.version] = {*VERSIONS} - {self.version}
         self.saved = set()
 
     def command(self):
         """Give the command of the next run."""
         if self.name == "grid":
-            call = f"soak_grid.drive({str(self.folder)!r}, {self.version.split()[1]})"
+            call = f"soak_grid.drive({str(self.folder)!r}, {self.version})"
             quiet = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
             code = f"{quiet}; from tests.tools import soak_grid; os._exit({call})"
             return [sys.executable, "-c", code]
-        words = f"{TINY[self.name]} {self.version}".split()
+        words = f"{TINY[self.name]} alpha {self.version}".split()
         pairs = zip(words[::2], words[1::2], strict=True)
         options = [word for pair in pairs for word in ("-p", *pair)]
         options += ["--resume"] if self.name == "c" else []
@@ -262,7 +260,7 @@ def soak(rounds, seed, share, folder):
     begin, whole = time.monotonic(), round(share * rounds)
     with ThreadPoolExecutor(2) as pool:  # side by side
         grid = pool.submit(_chains, ["grid"], rounds - whole, f"{seed} grid", folder)
-        command = pool.submit(_chains, ["c", "a", "d"], whole, f"{seed} command", folder)
+        command = pool.submit(_chains, ["a", "c"], whole, f"{seed} command", folder)
         counts = grid.result() + command.result()
     by_kind = {kind: counts[kind] for kind in KINDS if counts[kind]}
     return {
