@@ -38,9 +38,8 @@ def main():
         projected = report.project_grid(entry)
         entry["grid"] = {"projected": projected, "measured_minutes": measured(kernels)}
         print(report.table(entry), end="\n\n")
-    from helpers.files import write_json
-
-    write_json(STEPS_JSON, dict(sorted((entries | news).items())))
+    text = json.dumps(dict(sorted((entries | news).items())), indent=2)
+    STEPS_JSON.write_text(text + "\n", "utf-8")
 
 
 def measure():
@@ -81,7 +80,7 @@ def measure_shapes():
             makers = {name: MAKERS[name] for name in report.contenders(shape)}
             contenders = {name: make(shape, material) for name, make in makers.items()}
             rounds = ROUNDS["table" if shape in report.STEP_SHAPES else "grid"]
-            times = summaries(take_turns(contenders, rounds))
+            times = take_turns(contenders, rounds)
             found.append({"shape": list(shape), "microseconds": times})
             print(f"{len(found):2} of 28 shapes", end="\r", flush=True)
     return found
@@ -97,24 +96,21 @@ def use_one_core():
 
 
 def take_turns(contenders, rounds):
-    """Let contenders run in turn; return for each the seconds a step, one value a round."""
-    seconds = {name: [] for name in contenders}
+    """Let contenders run in turn; the median and quartiles of each, in microseconds a step."""
+    times = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():
             start = time.process_time()
             num_steps = run()
-            seconds[name].append((time.process_time() - start) / num_steps)
-    return seconds
+            times[name].append(1e6 * (time.process_time() - start) / num_steps)
+    return {name: summary(each) for name, each in times.items()}
 
 
-def summaries(seconds):
-    """Give the median and the quartiles of each contender's rounds, in microseconds."""
-    found = {}
-    for name, rounds in seconds.items():
-        quartiles = statistics.quantiles(rounds, n=4, method="inclusive")
-        first, median, third = (round(quartile * 1e6, 2) for quartile in quartiles)
-        found[name] = {"median": median, "quartiles": [first, third]}
-    return found
+def summary(times):
+    """Give the median and the quartiles of some times."""
+    quartiles = statistics.quantiles(times, n=4, method="inclusive")
+    first, median, third = (round(each, 2) for each in quartiles)
+    return {"median": median, "quartiles": [first, third]}
 
 
 def cpu_model():

@@ -8,8 +8,6 @@ import itertools
 from math import fsum
 from typing import NamedTuple
 
-import pandas as pd
-
 CONTENDERS = "blas", "blas_9", "alone", "lane_9", "paper", "jax", "notebook", "torch", "sklearn"
 """Those measured on every shape of the table; README.md here says what each does."""
 GRID_CONTENDERS = "blas", "grid_lane", "alone", "paper", "jax", "notebook", "torch", "sklearn"
@@ -63,6 +61,8 @@ def project_grid(entry):
 
 def table(entry):
     """Write an entry as text for a terminal."""
+    import pandas as pd  # late: NumPy counts the cores when it is imported
+
     found = {shape: microseconds(entry, shape) for shape in STEP_SHAPES}
     steps = {name: [_cell(each[name]) for each in found.values()] for name in CONTENDERS}
     grid, measured = pd.DataFrame(entry["grid"]["projected"]).T, entry["grid"]["measured_minutes"]
