@@ -123,7 +123,7 @@ def test_part_d_after_part_c_needs_no_model_yet(unverified, output):
 def test_damaged_data_are_refused(refused, output, tmp_path, monkeypatch):
     for path in files.DATA.glob("*.gz"):
         (tmp_path / path.name).write_bytes(path.read_bytes()[:1000])
-    monkeypatch.setattr(data.verify, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(files, "DATA", tmp_path)
     assert data.REMEDY in refused("a", "--output", output)
     assert not output.exists()
 
