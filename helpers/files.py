@@ -1,8 +1,8 @@
 """Where things are, and writes that cannot be seen half done.
 
 Every file is written beside its final place, flushed to disk and renamed: whoever reads finds
-the old content or the new one, never a torn one. The functions know nothing of networks.
-Left out: locks and the replacing of a part's whole set of files (`helpers.batch.output`).
+the old content or the new one, never a torn one. `path` is a str or Path. Nothing here knows of
+networks. Left out: locks and the replacing of a part's whole set of files (`helpers.batch.output`).
 """
 
 import errno
@@ -25,17 +25,9 @@ STAGING_VARIABLE = "HELPERS_STAGING"
 def output_folder(output_dir):
     """Find, and make, the folder that a notebook's files go to.
 
-    Parameters
-    ----------
-    output_dir : str or Path
-        As given in a notebook's parameters; a relative one is taken from the project's folder,
-        so that papermill, pytest and JupyterLab mean the same place.
-
-    Returns
-    -------
-    Path
-        While the command line runs a part, its staging folder: the files move to `output_dir`
-        together when the part has succeeded.
+    A relative `output_dir` is taken from the project's folder, so that papermill, pytest and
+    JupyterLab mean the same place. While the command line runs a part, it is a staging folder: the
+    files move to `output_dir` together when the part has succeeded.
     """
     folder = Path(os.environ.get(STAGING_VARIABLE) or PROJECT / output_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,15 +37,7 @@ def output_folder(output_dir):
 def grid_folder(output_dir):
     """Find the folder that keeps the finished units of a grid until the whole grid is published.
 
-    Parameters
-    ----------
-    output_dir : str or Path
-        As in `output_folder`.
-
-    Returns
-    -------
-    Path
-        The same in every run, so that an interrupted grid can go on.
+    Staging does not move it, so that the next run can go on with an interrupted grid.
     """
     return PROJECT / output_dir / ".grid"
 
@@ -62,14 +46,7 @@ def grid_folder(output_dir):
 def replacing(path):
     """Open a binary file that takes the place of `path` when the block ends without error.
 
-    Parameters
-    ----------
-    path : str or Path
-
-    Yields
-    ------
-    file object
-        A temporary neighbour of `path`; removed, with `path` untouched, if the block raises.
+    It is a temporary neighbour of `path`; removed, with `path` untouched, if the block raises.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
@@ -79,9 +56,8 @@ def replacing(path):
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-    except BaseException:
+    finally:
         partial.unlink(missing_ok=True)
-        raise
 
 
 def read_bytes(path):
@@ -98,35 +74,17 @@ def write_bytes(path, content):
 
 
 def write_text(path, text):
-    """Replace a text file (UTF-8, line feeds) atomically.
-
-    Parameters
-    ----------
-    path : str or Path
-    text : str
-    """
+    """Replace a text file (UTF-8, line feeds) atomically."""
     write_bytes(path, text.encode())
 
 
 def write_json(path, content):
-    """Replace a JSON file atomically; a number that is not finite raises ValueError.
-
-    Parameters
-    ----------
-    path : str or Path
-    content : dict or list
-    """
+    """Replace a JSON file atomically; a number that is not finite raises ValueError."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_array(path, array):
-    """Replace a .npy file atomically; what `array_bytes` refuses raises ValueError.
-
-    Parameters
-    ----------
-    path : str or Path
-    array : ndarray
-    """
+    """Replace a .npy file atomically; what `array_bytes` refuses raises ValueError."""
     write_bytes(path, array_bytes(array))
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -30,7 +29,7 @@ def assert_untouched(path):
 # ---- replacing
 
 
-@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit, MemoryError])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_the_old_file_stays_when_the_block_raises(path, error):
     with pytest.raises(error), files.replacing(path) as file:
         file.write(b"half of the new")
@@ -44,40 +43,10 @@ def test_the_old_content_is_there_until_the_block_ends(path):
         file.write(b"new")
         file.flush()
         assert path.read_text() == OLD
-        assert len(list(path.parent.iterdir())) == 2
+        # On the same file system; helpers.batch.output sweeps ".*.part" in the output folder.
+        assert len(list(path.parent.glob(".*.part"))) == 1
     assert path.read_text() == "new"
     assert len(list(path.parent.iterdir())) == 1
-
-
-def test_a_new_file_appears_only_when_it_is_whole(tmp_path):
-    path = tmp_path / "new.txt"
-    with files.replacing(path) as file:
-        file.write(b"new")
-        assert not path.exists()
-    assert path.read_bytes() == b"new"
-
-
-def test_nothing_is_left_when_a_new_file_fails(tmp_path):
-    with pytest.raises(ZeroDivisionError), files.replacing(tmp_path / "new.txt"):
-        _ = 1 / 0
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_partial_file_is_hidden_and_is_swept_by_its_name(path):
-    # helpers.batch.output removes what a killed process left: ".*.part" in the output folder.
-    with files.replacing(path):
-        [partial] = path.parent.glob(".*.part")
-        assert partial.parent == path.parent  # the same file system, so that a rename is atomic
-
-
-def test_a_failed_rename_leaves_nothing(path, monkeypatch):
-    def fail(*names):
-        raise OSError("no")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="no"):
-        files.write_text(path, "new")
-    assert_untouched(path)
 
 
 def test_content_is_flushed_to_disk_before_the_rename(path, monkeypatch):
@@ -88,64 +57,36 @@ def test_content_is_flushed_to_disk_before_the_rename(path, monkeypatch):
     assert calls == ["flush", "rename"]
 
 
-def test_a_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        files.write_text(tmp_path / "nowhere" / "a.txt", "new")
-
-
-def test_a_folder_in_the_way_is_an_error(tmp_path):
+def test_a_failed_rename_leaves_nothing(tmp_path):
     (tmp_path / "a.txt").mkdir()
     with pytest.raises(OSError):
         files.write_text(tmp_path / "a.txt", "new")
     assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
 
 
-WRITERS = {
-    "text": "files.write_text(path, 'x' * 100_000)",
-    "JSON": "files.write_json(path, list(range(100_000)))",
-    "array": "files.write_array(path, np.zeros(100_000))",
-}
-
-
-@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
-def test_a_full_disk_leaves_the_old_file(path, writer):
-    """Let a process write no file beyond 20 kB, as on a disk that fills up."""
-    pytest.importorskip("resource", reason="file-size limits are a thing of Unix")
-    program = f"""
+FULL_DISK = """
 import resource, sys
 import numpy as np
 from helpers import files
 path = sys.argv[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
-    {writer}
+    files.{}
 except OSError as error:
     print(error.strerror)
-    sys.exit(3)
 """
-    command = [sys.executable, "-B", "-c", program, str(path)]
+
+
+@pytest.mark.parametrize(
+    "write", ["write_text(path, 'x' * 100_000)", "write_array(path, np.zeros(100_000))"]
+)
+def test_a_full_disk_leaves_the_old_file(path, write):
+    """Let a process write no file beyond 20 kB, as on a disk that fills up."""
+    pytest.importorskip("resource", reason="file-size limits are a thing of Unix")
+    command = [sys.executable, "-B", "-c", FULL_DISK.format(write), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=files.PROJECT)
-    assert (done.returncode, done.stdout.strip()) == (3, "File too large"), done.stderr
+    assert done.stdout == "File too large\n", done.stderr
     assert_untouched(path)
-
-
-def test_readers_see_the_old_file_or_the_new_one(tmp_path):
-    path, contents = tmp_path / "a.txt", {letter * 50_000 for letter in "abcd"}
-    files.write_text(path, "a" * 50_000)
-    done, seen = threading.Event(), set()
-
-    def read():
-        while not done.is_set():
-            seen.add(path.read_text())
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for letter in "abcd" * 10:
-        files.write_text(path, letter * 50_000)
-    done.set()
-    reader.join()
-    assert seen
-    assert seen <= contents
 
 
 def test_two_writers_do_not_share_a_partial_file(path):
@@ -153,20 +94,13 @@ def test_two_writers_do_not_share_a_partial_file(path):
         first.write(b"first")
         second.write(b"second")
     assert path.read_text() == "first"  # the outer block ends last
-    assert len(list(path.parent.iterdir())) == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of Unix")
-@pytest.mark.parametrize(
-    ("umask", "expected"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)], ids=oct
-)
-def test_permissions_are_those_of_any_new_file(tmp_path, umask, expected):
-    before = os.umask(umask)
-    try:
-        files.write_text(tmp_path / "a.txt", "new")
-    finally:
-        os.umask(before)
-    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == expected
+def test_permissions_are_those_of_any_new_file(tmp_path):
+    files.write_text(tmp_path / "a.txt", "new")
+    (tmp_path / "b.txt").touch()
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
 
 
 # ---- text, JSON, arrays
@@ -184,41 +118,26 @@ def test_json_round_trip(path):
     assert path.read_text("utf-8").endswith("}\n")
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")], ids=str)
-def test_json_refuses_what_is_not_a_number(path, number):
-    with pytest.raises(ValueError):
-        files.write_json(path, {"accuracy": [0.5, number]})
-    assert_untouched(path)
-
-
-def test_json_refuses_what_it_cannot_say(path):
-    with pytest.raises(TypeError):
-        files.write_json(path, {"weights": np.zeros(3)})
-    assert_untouched(path)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
-def test_array_round_trip(path, dtype):
-    array = np.arange(12, dtype=dtype).reshape(3, 4)
+def test_array_round_trip(path):
+    array = np.arange(12, dtype=np.float32).reshape(3, 4)
     files.write_array(path, array)
     found = np.load(path, allow_pickle=False)
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found, array)
 
 
-@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf], ids=str)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_array_refuses_what_is_not_a_number(path, number, dtype):
-    array = np.zeros((3, 4), dtype)
-    array[2, 1] = number
-    with pytest.raises(ValueError, match="NaN or infinity"):
-        files.write_array(path, array)
-    assert_untouched(path)
-
-
-def test_array_refuses_pickles(path):
-    with pytest.raises(ValueError, match="Object arrays"):
-        files.write_array(path, np.array([{"a": 1}], dtype=object))
+@pytest.mark.parametrize(
+    ("write", "content", "words"),
+    [
+        (files.write_json, {"accuracy": [0.5, np.nan]}, "not JSON compliant"),
+        (files.write_array, np.array([[0, 1], [np.inf, 0]], np.float32), "NaN or infinity"),
+        (files.write_array, np.array([0, np.nan]), "NaN or infinity"),
+        (files.write_array, np.array([{"a": 1}]), "Object arrays"),
+    ],
+)
+def test_what_is_no_number_is_refused(path, write, content, words):
+    with pytest.raises(ValueError, match=words):
+        write(path, content)
     assert_untouched(path)
 
 
@@ -231,37 +150,17 @@ def test_only_files_are_read(tmp_path, make):
         files.read_bytes(tmp_path / "nowhere")
 
 
-def test_a_link_to_a_file_is_read(path):
-    link = path.with_name("link")
-    link.symlink_to(path)
-    assert files.read_bytes(link) == OLD.encode()
-
-
 # ---- folders
 
 
-def test_a_relative_output_folder_lies_in_the_project(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "PROJECT", tmp_path)
+def test_the_output_folder_lies_in_the_project_or_where_the_command_line_stages(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(files, "PROJECT", tmp_path / "project")
     monkeypatch.delenv(files.STAGING_VARIABLE, raising=False)
-    monkeypatch.chdir(os.path.dirname(os.path.abspath(__file__)))
-    folder = files.output_folder("outputs/quick")
-    assert folder == tmp_path / "outputs" / "quick"
-    assert folder.is_dir()
-
-
-def test_an_absolute_output_folder_is_taken_as_it_is(tmp_path, monkeypatch):
-    monkeypatch.delenv(files.STAGING_VARIABLE, raising=False)
+    assert files.output_folder("outputs/quick") == tmp_path / "project" / "outputs" / "quick"
     assert files.output_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
     assert (tmp_path / "a" / "b").is_dir()
-
-
-def test_the_staging_folder_comes_first(tmp_path, monkeypatch):
     monkeypatch.setenv(files.STAGING_VARIABLE, str(tmp_path / "stage"))
     assert files.output_folder("outputs") == tmp_path / "stage"
-
-
-def test_an_output_folder_that_is_a_file_is_an_error(path, monkeypatch):
-    monkeypatch.delenv(files.STAGING_VARIABLE, raising=False)
-    with pytest.raises(FileExistsError):
-        files.output_folder(path)
-    assert_untouched(path)
+    assert files.grid_folder("outputs") == tmp_path / "project" / "outputs" / ".grid"
