@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import pickle
 
 import numpy as np
 import pytest
@@ -32,32 +31,13 @@ def rewrite_card(folder, **changes):
     path.write_text(json.dumps({key: value for key, value in card.items() if value is not None}))
 
 
-def replace_weights(folder, content):
-    """Put other bytes in the place of the weights, with a card that holds their hash."""
-    (folder / "best_model_weights.npy").write_bytes(content)
-    rewrite_card(folder, sha256=hashlib.sha256(content).hexdigest())
-
-
-def npy(array):
-    """Make the bytes of a .npy file, of arrays that would not be saved as well."""
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=True)
-    return content.getvalue()
-
-
-def header(text):
-    """Make the beginning of a .npy file of format 2 that holds this text as its header."""
-    return b"\x93NUMPY\x02\x00" + len(text).to_bytes(4, "little") + text.encode()
-
-
 def refused(folder, *words):
     """Load; the refusal must be one line with these words and the remedy for this folder."""
     with pytest.raises(models.ModelError) as refusal:
         models.load_model(folder)
     line = str(refusal.value)
-    assert [
-        word for word in (*words, f"python -m helpers c --output {folder}") if word not in line
-    ] == []
+    remedy = f"python -m helpers c --output {folder}"
+    assert [word for word in (*words, remedy) if word not in line] == []
     assert "\n" not in line and len(line) < 400
     return line
 
@@ -66,7 +46,6 @@ def test_what_is_saved_comes_back(folder):
     model = models.load_model(folder)
     np.testing.assert_array_equal(model.weights, WEIGHTS)
     assert model.weights.dtype == np.float32
-    assert model.layer_sizes == RECIPE.layer_sizes
     np.testing.assert_array_equal(network.pack(model.layers), WEIGHTS)
     np.testing.assert_array_equal(network.pack(model.initial_layers), WEIGHTS)
     assert not model.layers[0][0].flags.writeable
@@ -89,22 +68,12 @@ def test_networks_share_a_folder_under_their_names(folder):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (os.unlink, "No such file"),
-        (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),
-        (lambda path: (path.unlink(), os.mkfifo(path)), "not a regular file"),
-    ],
-    ids=["missing", "a folder", "a FIFO"],
+    ("make", "words"), [(lambda path: None, "No such file"), (os.mkfifo, "not a regular file")]
 )
-def test_what_is_no_file_is_named(folder, name, spoil, words):
-    spoil(folder / name)
+def test_what_is_no_file_is_named(folder, name, make, words):
+    (folder / name).unlink()
+    make(folder / name)
     assert refused(folder, words).startswith(f"{name}: ")
-
-
-def test_a_file_in_place_of_the_folder(tmp_path):
-    (tmp_path / "file").touch()
-    refused(tmp_path / "file", "best_model.json: cannot be read")
 
 
 @pytest.mark.parametrize(
@@ -121,18 +90,11 @@ def test_the_remedy_carries_the_folder(folder, command):
     assert str(refusal.value).endswith(f"; run part C first: {command}")
 
 
-@pytest.mark.parametrize("share", [0, 0.3, 0.95])
-def test_json_cut_off(folder, share):
-    path = folder / "best_model.json"
-    content = path.read_bytes()
-    path.write_bytes(content[: int(share * len(content))])
-    refused(folder, "best_model.json: not whole JSON")
-
-
-@pytest.mark.parametrize("content", ["[]", "3", "null", "[" * 100_000, '{"a":' * 100_000, "\\"])
+@pytest.mark.parametrize("content", ["", '{"layer_sizes": [784', "\\", "[" * 100_000, "[]", "null"])
 def test_json_that_is_no_card(folder, content):
     (folder / "best_model.json").write_text(content)
-    assert refused(folder).startswith("best_model.json: ")
+    words = "the card: " if content in ("[]", "null") else "not whole JSON"
+    refused(folder, f"best_model.json: {words}")
 
 
 @pytest.mark.parametrize("key", models.Card.model_fields)
@@ -144,20 +106,17 @@ def test_a_missing_entry_is_named(folder, key):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        *(
-            ({"layer_sizes": sizes}, "layer_sizes")
-            for sizes in ([], [784], [784, -5, 10], [784, 5.0, 10], [784, True, 10], "784-3-10")
-        ),
+        ({"layer_sizes": [784]}, "layer_sizes"),
+        ({"layer_sizes": [784, -5, 10]}, "layer_sizes.1: "),
+        ({"layer_sizes": [784, 5.0, 10]}, "layer_sizes.1: "),
         ({"layer_sizes": [785, 3, 10]}, "expected 784 first and 10 last, found [785, 3, 10]"),
         ({"layer_sizes": [784, 3, 9]}, "expected 784 first and 10 last"),
         ({"seeds": {"seed": "7", "shuffle_seed": 8}}, "seeds.seed: "),
         ({"seeds": {"seed": -7, "shuffle_seed": 8}}, "found -7"),
         ({"seeds": {"shuffle_seed": 8}}, "seeds.seed: Field required"),
-        ({"seeds": [7, 8]}, "seeds: "),
         ({"validation": SCORES | {"accuracy": 1.5}}, "validation.accuracy: "),
-        ({"validation": SCORES | {"accuracy": float("nan")}}, "not whole JSON"),
+        ({"repeats": [float("nan")]}, "not whole JSON"),
         ({"test": SCORES | {"accuracy": "87 %"}}, "test.accuracy: "),
-        ({"test": {"accuracy": 0.8}}, "test.cross_entropy: Field required"),
         ({"hyperparameters": {"alpha": [1]}}, "hyperparameters.alpha"),
     ],
 )
@@ -168,63 +127,45 @@ def test_an_entry_that_cannot_be_is_named(folder, changes, words):
 
 def test_a_number_beyond_all_numbers(folder):
     path = folder / "best_model.json"
-    path.write_text(path.read_text().replace("0.875", "1e999"))
-    refused(folder, "validation.accuracy: ", "finite")
+    path.write_text(path.read_text().replace("0.5", "1e999"))
+    refused(folder, "validation.cross_entropy: ", "finite")
 
 
-@pytest.mark.parametrize(
-    "array",
-    [
-        WEIGHTS[:-1],
-        WEIGHTS[None],
-        WEIGHTS.astype(np.float64),
-        WEIGHTS.view(np.int32),
-    ],
-    ids=["short", "a stack", "float64", "int32"],
-)
-def test_an_array_that_is_not_this_network(folder, array):
-    replace_weights(folder, npy(array))
-    refused(folder, "best_model_weights.npy: expected an array of 2,395 float32 numbers")
-
-
-@pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_weights_that_are_not_finite(folder, number):
-    replace_weights(folder, npy(np.where(np.arange(2_395) == 3, np.float32(number), WEIGHTS)))
-    refused(folder, "best_model_weights.npy: ", "NaN or infinity")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        *(npy(WEIGHTS)[:kept] for kept in (0, 5, 60, 200, -1)),
-        npy(WEIGHTS.astype(">f4")),
-        header(" " * 200_000) + WEIGHTS.tobytes(),
-        header("(" * 9_000) + WEIGHTS.tobytes(),
-        header("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "9" * 30 + ",)}"),
-    ],
-    ids=lambda content: f"{len(content)} bytes",
-)
-def test_bytes_that_are_no_array(folder, content):
-    replace_weights(folder, content)
-    refused(folder, "best_model_weights.npy: ")
+def npy(array):
+    """Make the bytes of a .npy file, of arrays that would not be saved as well."""
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=True)
+    return content.getvalue()
 
 
 class Trap:
     """Leaves a trace when it is unpickled."""
 
-    def __init__(self, path):
-        self.path = path
-
     def __reduce__(self):
-        return open, (str(self.path), "w")
+        return os.mkdir, ("trace",)
 
 
-@pytest.mark.parametrize("make", [lambda trap: npy(np.array([trap], object)), pickle.dumps])
-def test_a_pickle_is_never_opened(folder, tmp_path, make):
-    trap = Trap(tmp_path / "trace")
-    replace_weights(folder, make(trap))
-    refused(folder, "best_model_weights.npy: ")
-    assert not trap.path.exists()
+NOT_WEIGHTS = {
+    "too few": (npy(WEIGHTS[:-1]), "expected an array of 2,395 float32 numbers"),
+    "a stack": (npy(WEIGHTS[None]), "expected an array"),
+    "float64": (npy(WEIGHTS.astype(np.float64)), "expected an array"),
+    "int32": (npy(WEIGHTS.view(np.int32)), "expected an array"),
+    "big-endian": (npy(WEIGHTS.astype(">f4")), ""),
+    "not finite": (npy(np.where(WEIGHTS > 0, np.float32(np.inf), WEIGHTS)), "NaN or infinity"),
+    "empty": (b"", ""),
+    "cut off": (npy(WEIGHTS)[:-1], ""),
+    "deep header": (b"\x93NUMPY\x02\x00\x28\x23\x00\x00" + b"(" * 9_000 + WEIGHTS.tobytes(), ""),
+    "a pickle": (npy(np.array([Trap()])), ""),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), NOT_WEIGHTS.values(), ids=NOT_WEIGHTS)
+def test_bytes_that_are_not_this_networks_weights(folder, monkeypatch, content, words):
+    monkeypatch.chdir(folder)
+    (folder / "best_model_weights.npy").write_bytes(content)
+    rewrite_card(folder, sha256=hashlib.sha256(content).hexdigest())
+    refused(folder, "best_model_weights.npy: ", words)
+    assert not (folder / "trace").exists()
 
 
 def test_weights_and_card_of_different_runs(folder):
@@ -238,7 +179,6 @@ def test_weights_and_card_of_different_runs(folder):
         (WEIGHTS[1:], CARD),
         (np.where(np.arange(2_395) == 3, np.nan, WEIGHTS), CARD),
         (WEIGHTS, {key: CARD[key] for key in CARD if key != "test"}),
-        (WEIGHTS, CARD | {"validation": SCORES | {"accuracy": float("nan")}}),
         (WEIGHTS, CARD | {"repeats": [float("nan")]}),
     ],
 )
