@@ -26,7 +26,7 @@ class ExecutorError(RuntimeError):
 
 
 def executor_for(executor, num_workers=0, scheduler=""):
-    """Choose where units are trained.
+    """Choose where `helpers.grid.search.search` trains units.
 
     Parameters
     ----------
@@ -36,11 +36,6 @@ def executor_for(executor, num_workers=0, scheduler=""):
         Processes, 0 for one per core.
     scheduler : str
         Address of the Dask scheduler, e.g. "tcp://host:8786".
-
-    Returns
-    -------
-    callable
-        For `helpers.grid.search.search`.
     """
     if executor == "dask":
         return partial(dask_cluster, scheduler)
@@ -50,12 +45,10 @@ def executor_for(executor, num_workers=0, scheduler=""):
 @contextmanager
 def processes(num_workers=0):
     """Open a pool of processes on this machine; they end with the block, whatever ends it."""
-    width = num_workers or available_cores()
-    before = set(multiprocessing.active_children())
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(width, mp_context=context, initializer=_start_worker)
+    before, context = set(multiprocessing.active_children()), multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(num_workers or available_cores(), context, _start_worker)
     try:
-        yield executor, width
+        yield executor
     finally:
         for process in set(multiprocessing.active_children()) - before:
             process.terminate()
@@ -68,9 +61,8 @@ def dask_cluster(scheduler, timeout=20):
     try:
         from distributed import Client
     except ImportError:
-        raise ExecutorError(
-            "executor = 'dask' needs Dask: pip install 'dask[distributed]'"
-        ) from None
+        needed = "executor = 'dask' needs Dask: pip install 'dask[distributed]'"
+        raise ExecutorError(needed) from None
     try:
         with ThreadPoolExecutor(1) as thread:  # a notebook's own thread has a loop already
             thread.submit(asyncio.run, _find_workers(scheduler, timeout)).result()
@@ -80,8 +72,8 @@ def dask_cluster(scheduler, timeout=20):
             f"scheduler = {scheduler!r}: no Dask scheduler with workers answers within "
             f"{timeout} s ({type(error).__name__})"
         ) from None
-    with client, client.get_executor(pure=False) as executor:
-        yield executor, sum(client.nthreads().values())
+    with client:
+        yield client.get_executor(pure=False)
 
 
 async def _find_workers(address, timeout):
@@ -103,24 +95,14 @@ def available_cores():
 @cache
 def blas_kernels():
     """Name the kernels that NumPy's BLAS has chosen for this processor, e.g. "Haswell"."""
-    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return pools[0].get("architecture", "unknown") if pools else "unknown"
+    pools = (pool for pool in threadpool_info() if pool["user_api"] == "blas")
+    return next(pools, {}).get("architecture", "unknown")
 
 
 def machine():
-    """Describe the machine as far as it decides speed and the last bits of a result.
-
-    Returns
-    -------
-    dict
-        System, processor, the cores this process may use, and the kernels of NumPy's BLAS.
-    """
-    return {
-        "system": platform.system(),
-        "processor": platform.machine(),
-        "cores": available_cores(),
-        "kernels": blas_kernels(),
-    }
+    """Describe the machine as far as it decides speed and the last bits of a result; a dict."""
+    system = {"system": platform.system(), "processor": platform.machine()}
+    return system | {"cores": available_cores(), "kernels": blas_kernels()}
 
 
 def _start_worker():

@@ -28,7 +28,7 @@ SMALL_PRODUCT = 1_000_000
 """Multiply-adds up to which OpenBLAS takes its small-matrix kernels (measured, not documented)."""
 
 
-def train(recipes, training, dtype=np.float32, on_epoch=None):
+def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: None):
     """Train recipes as one lane.
 
     Parameters
@@ -37,7 +37,7 @@ def train(recipes, training, dtype=np.float32, on_epoch=None):
         See `Lane` for what they must share.
     training : helpers.data.Images
     dtype : dtype
-    on_epoch : callable, optional
+    on_epoch : callable
         Called after each epoch, epoch 0 included, with its number and with {recipe: weights} of
         the recipes that end with it.
 
@@ -50,10 +50,9 @@ def train(recipes, training, dtype=np.float32, on_epoch=None):
     with sgd.one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
         steps = sgd.descend(lane, len(training.labels), lane.weights, lane.step)
         for epoch, result in enumerate(steps):
-            ended = lane.read([r for r in recipes if r.num_epochs == epoch], result)
+            ended = {r: lane.read(r, result) for r in recipes if r.num_epochs == epoch}
+            on_epoch(epoch, ended)
             found |= ended
-            if on_epoch:
-                on_epoch(epoch, ended)
     return found
 
 
@@ -77,13 +76,11 @@ class Lane:
         self.members = sorted(distinct, key=lambda member: -len(member.layer_sizes))
         self._check(recipes)
         self.is_shared = len({member.shuffle_seed for member in self.members}) == 1
-        self.depths = depths = [len(member.layer_sizes) - 2 for member in self.members]
-        self.parts = {n: slice(depths.index(n), depths.index(n) + depths.count(n)) for n in depths}
-        *widths, num_classes = self.members[0].layer_sizes
-        counts = [sum(depth >= n for depth in depths) for n in range(1, len(widths))]
-        hidden = zip(counts, widths[1:], widths[:-1], strict=True)
-        self._shapes = [(count, n_out, n_in + 1) for count, n_out, n_in in hidden]
-        self._shapes.append((len(depths), num_classes, widths[-1] + 1))
+        self.depths = [len(member.layer_sizes) - 2 for member in self.members]
+        sizes = self.members[0].layer_sizes
+        counts = [sum(depth >= n for depth in self.depths) for n in range(1, len(sizes) - 1)]
+        blocks = zip([*counts, len(self.depths)], sizes[1:], sizes[:-1], strict=True)
+        self._shapes = [(count, n_out, n_in + 1) for count, n_out, n_in in blocks]
         self.weights = np.empty(sum(map(math.prod, self._shapes)), dtype)
         self.gradient = np.empty_like(self.weights)
         for member, layers in zip(self.members, self._layers(self.weights), strict=True):
@@ -91,9 +88,9 @@ class Lane:
             initial = network.unpack(initial, member.layer_sizes)
             for block, (W, b) in zip(layers, initial, strict=True):
                 block[:, :-1], block[:, -1] = W, b
-        self._images = np.ones((len(training.images), widths[0] + 1), dtype)
+        self._images = np.ones((len(training.images), sizes[0] + 1), dtype)
         self._images[:, :-1] = training.images
-        self._one_hot = np.eye(num_classes, dtype=dtype)[training.labels]
+        self._one_hot = np.eye(sizes[-1], dtype=dtype)[training.labels]
         self._passes = {}
 
     def rate(self, epoch):
@@ -129,14 +126,11 @@ class Lane:
             np.multiply(self.weights, decay, out=self.weights)
         np.subtract(self.weights, self.gradient, out=self.weights)
 
-    def read(self, recipes, mean):
-        """Copy weights out: the present iterate, or `mean` where a recipe averages."""
-        found = {}
-        for recipe in recipes:
-            vector = mean if recipe.average_epochs else self.weights
-            layers = self._layers(vector)[self.members.index(trajectory(recipe))]
-            found[recipe] = network.pack([(block[:, :-1], block[:, -1]) for block in layers])
-        return found
+    def read(self, recipe, mean):
+        """Copy a recipe's weights out: the present iterate, or `mean` if it averages."""
+        layers = self._layers(mean if recipe.average_epochs else self.weights)
+        member = self.members.index(trajectory(recipe))
+        return network.pack([(block[:, :-1], block[:, -1]) for block in layers[member]])
 
     def blocks(self, vector):
         """View a vector of all weights as [W b] of each hidden layer, then of the last layers."""
@@ -188,7 +182,9 @@ class Passes:
             z, delta = self._h[n + 1][:, :-1], self._below[n + 1][:, :-1]
             product = self._bind(n, slice(len(W)), W, gradient, z, delta)
             self._hidden.append((product, z, np.zeros(z.shape[1:], dtype)))
-        for depth, part in lane.parts.items():
+        for depth in set(lane.depths):
+            start = lane.depths.index(depth)
+            part = slice(start, start + lane.depths.count(depth))
             mine = [array[part] for array in (*last, logits, self._delta)]
             self._last.append(self._bind(depth, part, *mine))
 

@@ -1,11 +1,10 @@
 """The search: units -> trained runs, each unit saved as it finishes, resumable, on any executor.
 
-A finished unit is on disk before its worker gets the next one, under a fingerprint of everything
-that decides its numbers; a later search takes from disk what has the right fingerprint and is
-whole. Left out on purpose: adaptive search (every run of the grid is wanted), the test images.
+A finished unit goes to disk at once, under a fingerprint of everything that decides its numbers; a
+later search takes from disk what has the right fingerprint and is whole. Left out on purpose:
+adaptive search (every run of the grid is wanted), the test images.
 """
 
-import itertools
 import math
 import time
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
@@ -19,7 +18,6 @@ from helpers import data, network, sgd
 from helpers.files import replacing, write_text
 from helpers.grid import lanes
 from helpers.grid.executors import ExecutorError
-from helpers.grid.units import RESULT
 from helpers.sgd import Recipe
 
 ATTEMPTS = 3
@@ -30,23 +28,16 @@ REPORT_EVERY = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One trained network.
-
-    Attributes
-    ----------
-    recipe : helpers.sgd.Recipe
-    cross_entropy, accuracy : float
-        On the validation images; not a number if it diverged.
-    weights : ndarray of float32, shape (P,)
-    seconds : float
-        From the start of the search until it was on disk.
-    """
+    """One trained network."""
 
     recipe: Recipe
     cross_entropy: float
     accuracy: float
+    """On the validation images; both are not a number if it diverged."""
     weights: np.ndarray
+    """float32, shape (P,)."""
     seconds: float
+    """From the start of the search until it was on disk."""
 
     @property
     def layers(self):
@@ -63,8 +54,8 @@ def search(units, folder, open_executor, resume=False, on_progress=lambda line: 
     folder : str or Path
         Of the finished units; made if needed.
     open_executor : callable
-        Returns a context manager that yields a ``concurrent.futures.Executor`` and how many
-        units to have under way at once (`helpers.grid.executors`).
+        Returns a context manager that yields a ``concurrent.futures.Executor``
+        (`helpers.grid.executors`).
     resume : bool
         Whether to take finished units from `folder` instead of training them again.
     on_progress : callable
@@ -73,7 +64,7 @@ def search(units, folder, open_executor, resume=False, on_progress=lambda line: 
     Returns
     -------
     dict
-        Recipe -> `Run`, in the order of the units.
+        Recipe -> `Run`.
 
     Raises
     ------
@@ -86,53 +77,58 @@ def search(units, folder, open_executor, resume=False, on_progress=lambda line: 
     KeyboardInterrupt
         A notebook shows it as one line.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = [unit for unit in units if unit_file(folder, unit).exists()] if resume else []
-    finished = {unit: (found, 0.0) for unit in kept if (found := load(folder, unit))}
-    meter = _Meter(units, folder, finished, len(kept) - len(finished), on_progress)
-    for attempt in range(1, ATTEMPTS + 1):
-        todo = [unit for unit in units if unit not in finished]
+    folder, start, attempts = Path(folder), time.monotonic(), 0
+    found, unfit = _take_up(units, folder, resume)
+    saved = sum(unit.cost for unit in found)
+
+    def report():
+        reached = {unit: _reached(folder, unit, found.get(unit)) for unit in units}
+        on_progress(progress_line(reached, saved, time.monotonic() - start, unfit))
+
+    report()
+    while todo := [unit for unit in units if unit not in found]:
+        attempts += 1
         try:
-            if todo:
-                with open_executor() as (executor, width):
-                    for unit, result in _as_finished(executor, todo, width, folder, meter.report):
-                        save(folder, unit, *result)
-                        finished[unit] = result[1], meter.elapsed()
-                        meter.report()
-            return {run.recipe: run for unit in units for run in _runs(unit, *finished[unit])}
+            with open_executor() as executor:
+                for unit, result in _as_finished(executor, todo, folder, report):
+                    save(folder, unit, result)
+                    found[unit] = _runs(unit, result, time.monotonic() - start)
         except BrokenExecutor:
-            if attempt == ATTEMPTS:
+            if attempts == ATTEMPTS:
                 raise
         except KeyboardInterrupt as stop:
-            saved = f"{len(finished)} of {len(units)} units saved"
-            line = f"stopped, {saved}; resume = True goes on from there"
-            stop._render_traceback_ = lambda line=line: [line]
+            line = f"stopped, {len(found)} of {len(units)} units saved"
+            stop._render_traceback_ = lambda s=line: [f"{s}; resume = True goes on from there"]
             raise
+    return {run.recipe: run for runs in found.values() for run in runs}
 
 
-def _as_finished(executor, units, width, folder, report):
-    """Yield (unit, result) as they finish, with at most `width` under way.
+def _take_up(units, folder, resume):
+    """Load what a search left in its folder, made if needed; count the files that are unfit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for unit in units:
+        unit_file(folder, unit, "epoch").unlink(missing_ok=True)
+    kept = [unit for unit in units if resume and unit_file(folder, unit).exists()]
+    found = {unit: runs for unit in kept if (runs := load(folder, unit))}
+    return found, len(kept) - len(found)
 
-    A worker gets its next unit only when the caller has taken, and so saved, the last one.
-    """
-    waiting, under_way = iter(units), {}
-    while True:
-        for unit in itertools.islice(waiting, width - len(under_way)):
-            under_way[executor.submit(train_unit, unit, folder)] = unit
-        if not under_way:
-            return
+
+def _as_finished(executor, units, folder, report):
+    """Yield (unit, result) as they finish."""
+    under_way = {executor.submit(train_unit, unit, folder): unit for unit in units}
+    while under_way:
         ready, _ = wait(under_way, REPORT_EVERY, FIRST_COMPLETED)
-        report()
         for future in ready:
             yield under_way.pop(future), future.result()
+        report()
 
 
 def train_unit(unit, folder):
     """Train a unit in this process, on its own copy of the data.
 
-    Returns its fingerprint, computed here, and a dict with the keys of `RESULT`. After each epoch
-    the file of `progress_file` says how far it is, if `folder` can be reached from here.
+    Returns what is saved: the fingerprint, computed here, cross_entropy and accuracy of each run,
+    all weights as one vector. After each epoch a file says how far it is, and its best accuracy, if
+    `folder` can be reached from here.
     """
     training, validation = data.load_training()
     found = {}
@@ -141,11 +137,12 @@ def train_unit(unit, folder):
         found.update({run: measure(run, weights, validation) for run, weights in ended.items()})
         best = max([0.0, *(accuracy for _, accuracy, _ in found.values())])
         with suppress(OSError):
-            write_text(progress_file(folder, unit), f"{epoch} {best}")
+            write_text(unit_file(folder, unit, "epoch"), f"{epoch} {best}")
 
     lanes.train(unit.recipes, training, on_epoch=on_epoch)
-    columns = map(np.hstack, zip(*(found[recipe] for recipe in unit.recipes), strict=True))
-    return unit.fingerprint, dict(zip(RESULT, columns, strict=True))
+    losses, accuracies, weights = zip(*map(found.get, unit.recipes), strict=True)
+    scores = {"cross_entropy": losses, "accuracy": accuracies}
+    return {"fingerprint": unit.fingerprint} | scores | {"weights": np.hstack(weights)}
 
 
 def measure(recipe, weights, validation):
@@ -156,94 +153,61 @@ def measure(recipe, weights, validation):
     return np.nan, np.nan, np.zeros_like(weights)
 
 
-def progress_file(folder, unit):
-    """Name the file that holds a unit's epoch and its best accuracy so far, while it trains."""
-    return Path(folder) / f"{unit.fingerprint}.epoch"
+def unit_file(folder, unit, kind="npz"):
+    """Name the file of a finished unit; "epoch": of one that is in training."""
+    return folder / f"{unit.fingerprint}.{kind}"
 
 
-def _runs(unit, found, seconds):
-    sizes = [network.num_weights(recipe.layer_sizes) for recipe in unit.recipes]
-    weights = np.split(found["weights"], np.cumsum(sizes)[:-1])
-    scores = found["cross_entropy"].tolist(), found["accuracy"].tolist()
-    for recipe, *result in zip(unit.recipes, *scores, weights, strict=True):
-        yield Run(recipe, *result, seconds)
-
-
-def unit_file(folder, unit):
-    """Name the file of a finished unit."""
-    return folder / f"{unit.fingerprint}.npz"
-
-
-def save(folder, unit, fingerprint, found):
+def save(folder, unit, found):
     """Put a finished unit on disk, as arrays without pickles; refuse one of other code or data."""
-    if fingerprint != unit.fingerprint:
+    if found["fingerprint"] != unit.fingerprint:
         raise ExecutorError(
             f"a worker has other data, another NumPy, other BLAS kernels or another version of "
-            f"helpers (fingerprint {fingerprint}, expected {unit.fingerprint})"
+            f"helpers (fingerprint {found['fingerprint']}, expected {unit.fingerprint})"
         )
     with replacing(unit_file(folder, unit)) as file:
-        np.savez(file, allow_pickle=False, fingerprint=fingerprint, **found)
-    progress_file(folder, unit).unlink(missing_ok=True)
+        np.savez(file, allow_pickle=False, **found)
+    unit_file(folder, unit, "epoch").unlink(missing_ok=True)
 
 
 def load(folder, unit):
-    """Read a finished unit back; None if it is not whole and fitting: it trains again."""
-    size = sum(network.num_weights(recipe.layer_sizes) for recipe in unit.recipes)
+    """Read the runs of a finished unit; None if it is not whole and fitting: it trains again."""
     try:
         with np.load(unit_file(folder, unit), allow_pickle=False) as file:
-            found = dict(file)
+            found = dict(file)  # of each array the file holds a checksum
     except Exception:  # whatever a damaged file raises
         return None
-    fits = (
-        str(found.pop("fingerprint", "")) == unit.fingerprint
-        and {name: each.dtype for name, each in found.items()} == RESULT
-        and found["weights"].shape == (size,)
-        and found["accuracy"].shape == found["cross_entropy"].shape == (len(unit.recipes),)
-        and np.isfinite(found["weights"]).all()
-    )
-    return found if fits else None
+    fits = str(found.get("fingerprint")) == unit.fingerprint
+    return _runs(unit, found, 0.0) if fits else None
 
 
-class _Meter:
-    """Reports how far a search is, and foretells its end from the expected cost of its units."""
-
-    def __init__(self, units, folder, finished, unfit, on_progress):
-        self._units, self._folder, self._finished = units, folder, finished
-        self._unfit, self._on_progress = unfit, on_progress
-        self._start, self._saved = time.monotonic(), sum(unit.cost for unit in finished)
-        for unit in units:
-            progress_file(folder, unit).unlink(missing_ok=True)
-        self.report()
-
-    def elapsed(self):
-        return time.monotonic() - self._start
-
-    def report(self):
-        states = [(unit, *self._state(unit)) for unit in self._units]
-        passed = sum(unit.cost * epoch / unit.num_epochs for unit, epoch, _ in states)
-        left = sum(unit.cost for unit in self._units) - passed
-        left = left and self.elapsed() * left / (passed - self._saved or math.nan)
-        runs = [run.num_epochs <= epoch for unit, epoch, _ in states for run in unit.recipes]
-        best = max((best for *_, best in states), default=0.0)
-        line = progress_line(sum(runs), len(runs), best, self.elapsed(), left, self._unfit)
-        self._on_progress(line)
-
-    def _state(self, unit):
-        """Look up the epoch and the best accuracy that a unit has reached."""
-        if unit in self._finished:
-            return unit.num_epochs, max(0.0, *self._finished[unit][0]["accuracy"])
-        try:
-            epoch, best = progress_file(self._folder, unit).read_text().split()
-            return int(epoch), float(best)
-        except (OSError, ValueError):
-            return 0, 0.0
+def _runs(unit, found, seconds):
+    ends = np.cumsum([network.num_weights(recipe.layer_sizes) for recipe in unit.recipes])
+    weights = np.split(found["weights"], ends[:-1])
+    columns = unit.recipes, found["cross_entropy"], found["accuracy"], weights
+    return [Run(*run, seconds) for run in zip(*columns, strict=True)]
 
 
-def progress_line(done, total, best, elapsed, left, unfit):
-    """Say in one line how far a search is."""
+def _reached(folder, unit, runs):
+    """Look up the epoch and the best accuracy that a unit has reached."""
+    if runs:
+        return unit.num_epochs, max(0.0, *(run.accuracy for run in runs))
+    with suppress(OSError):
+        epoch, best = unit_file(folder, unit, "epoch").read_text().split()
+        return int(epoch), float(best)
+    return 0, 0.0
+
+
+def progress_line(reached, saved, elapsed, unfit):
+    """Say in one line how far a search is, its end foretold from the expected cost of its units."""
+    passed = sum(unit.cost * epoch / unit.num_epochs for unit, (epoch, _) in reached.items())
+    left = sum(unit.cost for unit in reached) - passed
+    left = left and elapsed * left / (passed - saved or math.nan)
+    done = [run.num_epochs <= epoch for unit, (epoch, _) in reached.items() for run in unit.recipes]
+    best = max((best for _, best in reached.values()), default=0.0)
     damaged = f"; damaged files, trained again: {unfit}" if unfit else ""
     return (
-        f"{done} of {total} runs, best {best:.2%}, "
+        f"{sum(done)} of {len(done)} runs, best {best:.2%}, "
         f"{_clock(elapsed)} elapsed, about {_clock(left)} left{damaged}"
     )
 

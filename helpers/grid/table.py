@@ -1,6 +1,8 @@
 """The table of a grid as a DataFrame: one row per run; written whole, read back with suspicion.
 
-Left out: where the runs come from (`helpers.grid.search`) and their pictures (`helpers.figures`).
+A `table` has the columns `TYPES`; cross_entropy and accuracy, on the validation images, are not a
+number where a run diverged. Left out: where the runs come from (`helpers.grid.search`) and their
+pictures (`helpers.figures`).
 """
 
 import io
@@ -13,15 +15,8 @@ from helpers.files import write_text
 from helpers.sgd import DivergedError
 
 FACTORS = ["num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_epochs"]
-TYPES = {
-    **dict.fromkeys(FACTORS, int),
-    "learning_rate": float,
-    "alpha": float,
-    "seed": int,
-    "cross_entropy": float,
-    "accuracy": float,
-    "diverged": bool,
-}
+TYPES = dict.fromkeys(FACTORS, int) | {"learning_rate": float, "alpha": float, "seed": int}
+TYPES |= {"cross_entropy": float, "accuracy": float, "diverged": bool}
 
 
 class TableError(ValueError):
@@ -29,27 +24,16 @@ class TableError(ValueError):
 
 
 def to_frame(runs):
-    """Tabulate runs, in their order.
+    """Tabulate runs (`helpers.grid.search.Run`), in their order; returns a table."""
+    table = pd.DataFrame([_row(run) for run in runs], columns=list(TYPES))
+    return table.assign(diverged=table.accuracy.isna()).astype(TYPES)
 
-    Parameters
-    ----------
-    runs : iterable of helpers.grid.search.Run
 
-    Returns
-    -------
-    pandas.DataFrame
-        With the columns `TYPES`; cross_entropy and accuracy, on the validation images, are not a
-        number where a run diverged.
-    """
-    rows = [
-        vars(run.recipe)
-        | {"num_hidden_layers": len(run.recipe.layer_sizes) - 2}
-        | {"num_units": max(run.recipe.layer_sizes[1:-1], default=0)}
-        | {"cross_entropy": run.cross_entropy, "accuracy": run.accuracy}
-        | {"diverged": bool(np.isnan(run.accuracy))}
-        for run in runs
-    ]
-    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
+def _row(run):
+    hidden = run.recipe.layer_sizes[1:-1]
+    factors = {"num_hidden_layers": len(hidden), "num_units": max(hidden, default=0)}
+    scores = {"cross_entropy": run.cross_entropy, "accuracy": run.accuracy}
+    return vars(run.recipe) | factors | scores
 
 
 def write_table(path, table):
@@ -58,16 +42,7 @@ def write_table(path, table):
 
 
 def read_table(path):
-    """Read a table of runs back.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    pandas.DataFrame
-        With the columns `TYPES`.
+    """Read a table back.
 
     Raises
     ------
@@ -91,19 +66,15 @@ def _check(table):
     if list(table) != list(TYPES):
         raise ValueError("not the columns of a table of runs")
     scores = table[["cross_entropy", "accuracy"]]
-    fine = np.where(table.diverged, scores.isna().all(axis=1), (scores >= 0).all(axis=1))
-    fine &= np.isfinite(table.drop(columns=list(scores)).astype(float)).all(axis=1)
-    fine &= ~(scores == np.inf).any(axis=1) & ~(table.accuracy > 1)
+    possible = table.cross_entropy.between(0, np.inf, "left") & table.accuracy.between(0, 1)
+    fine = np.where(table.diverged, scores.isna().all(axis=1), possible)
+    fine &= np.isfinite(table[["learning_rate", "alpha"]]).all(axis=1)
     if not fine.all():
         raise ValueError(f"line {fine.argmin() + 2} holds no possible result")
 
 
 def ranked(table):
     """Sort runs by validation accuracy, best first; lower cross-entropy breaks ties.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
 
     Returns
     -------
@@ -147,16 +118,7 @@ def to_records(table):
 
 
 def sentences(table):
-    """Say each run in one line, in the words of the assignment's log.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-
-    Returns
-    -------
-    str
-    """
+    """Say each run in one line, in the words of the assignment's log."""
     return "".join(map(_sentence, table.itertuples()))
 
 

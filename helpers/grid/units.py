@@ -9,6 +9,7 @@ of a search workers wait for the last one. Left out: where and when units are tr
 import hashlib
 import itertools
 import math
+from collections import defaultdict
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,11 +22,9 @@ LARGEST = 9
 """Networks in a lane; more gain nothing."""
 STEP_COST = 300_000
 """What a network's step costs beside its products, in units of weights times batch size."""
-SOURCES = "network.py", "sgd.py", "grid/lanes.py"
+SOURCES = "network.py", "sgd.py", "grid/lanes.py", "grid/search.py"
 CODE = [(files.PROJECT / "helpers" / name).read_text("utf-8") for name in SOURCES]
-"""What computes a result, as it was imported."""
-RESULT = {"cross_entropy": "float64", "accuracy": "float64", "weights": "float32"}
-"""What a unit finds: a value per run, not a number where it diverged; all weights as one vector."""
+"""What computes a result and lays it out, as it was imported."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,10 @@ class Unit:
 
     @property
     def fingerprint(self):
-        """str : hash of all that decides the result, its layout included."""
+        """str : hash of all that decides the result."""
         split = data.SHA256, data.SPLIT_SEED, data.NUM_VALIDATION
         library = np.__version__, executors.blas_kernels()
-        content = repr((self.recipes, RESULT, split, library, CODE))
+        content = repr((self.recipes, split, library, CODE))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -99,28 +98,15 @@ def trajectory(recipe):
 
 
 def make_units(recipes, largest=LARGEST):
-    """Arrange runs as units of work.
-
-    Parameters
-    ----------
-    recipes : iterable of helpers.sgd.Recipe
-    largest : int
-        Networks in a unit.
-
-    Returns
-    -------
-    list of Unit
-        The longest first.
-    """
-    runs, lane_of = {}, {}
+    """Arrange runs as units of work, of at most `largest` networks each; the longest unit first."""
+    runs, lanes = defaultdict(list), defaultdict(list)
     for recipe in dict.fromkeys(recipes):
-        runs.setdefault(trajectory(recipe), []).append(recipe)
+        runs[trajectory(recipe)].append(recipe)
     for member, several in runs.items():
         length = max(recipe.num_epochs for recipe in several)
-        key = member.batch_size, frozenset(member.layer_sizes[1:-1]), length
-        lane_of.setdefault(key, []).append(member)
+        lanes[member.batch_size, frozenset(member.layer_sizes[1:-1]), length].append(member)
     units = []
-    for members in lane_of.values():
+    for members in lanes.values():
         members.sort(key=lambda member: member.shuffle_seed)
         for share in np.array_split(np.arange(len(members)), math.ceil(len(members) / largest)):
             units.append(Unit(tuple(recipe for k in share for recipe in runs[members[k]])))

@@ -6,16 +6,8 @@ from contextlib import contextmanager
 from helpers.grid.table import to_frame
 from helpers.grid.units import list_runs, make_units
 
-SMALL = {
-    "num_hidden_layers": [1, 2],
-    "num_units": [4],
-    "learning_rate": [0.05, 0.1],
-    "batch_size": [700, 1000],
-    "num_epochs": [1, 2],
-    "alpha": 0.0,
-    "seed": 0,
-    "num_seeds": 1,
-}
+SMALL = {"num_hidden_layers": [1, 2], "num_units": [4], "learning_rate": [0.05, 0.1]}
+SMALL |= {"batch_size": [700, 1000], "num_epochs": [1, 2], "alpha": 0.0, "seed": 0, "num_seeds": 1}
 
 
 def units(largest=2, **changes):
@@ -25,8 +17,11 @@ def units(largest=2, **changes):
 
 @contextmanager
 def in_this_process():
-    with ThreadPoolExecutor(1) as executor:
-        yield executor, 1
+    executor = ThreadPoolExecutor(1)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def content(found):

@@ -18,24 +18,21 @@ def recipe(depth, width=30, num_epochs=3, batch_size=50, learning_rate=0.1, **mo
 
 
 LANES = {
-    "depths 3, 4, 5, three rates, width 30, two lengths": [
+    "depths 3, 4, 5, two rates, width 30, two lengths": [
         recipe(depth, 30, num_epochs, learning_rate=rate)
         for depth in (3, 4, 5)
-        for rate in (0.005, 0.01, 0.05)
+        for rate in (0.005, 0.05)
         for num_epochs in (1, 3)
     ],
-    "width 40, L2 of different strengths": [
-        recipe(depth, 40, alpha=1e-3 * depth) for depth in (5, 3, 4)
-    ],
-    "width 50, averages and none, cosine and none": [
+    "width 50, averages and none, cosine and none, L2 and none": [
         recipe(3, 50, alpha=alpha, schedule=schedule, average_epochs=average)
         for alpha in (0.0, 1e-3)
         for schedule in ("constant", "cosine")
         for average in (0, 2)
     ],
     "own minibatches, last batch of one image": [
-        recipe(depth, 20, batch_size=17, alpha=1e-3, seed=depth, shuffle_seed=depth)
-        for depth in (1, 2, 3)
+        recipe(depth, 20, batch_size=17, alpha=1e-3 * depth, seed=depth, shuffle_seed=depth)
+        for depth in (1, 3, 2)
     ],
     "no hidden layer": [recipe(0, shuffle_seed=n, average_epochs=n) for n in (0, 2)],
     "different widths": [
@@ -94,19 +91,19 @@ def test_epochs_and_what_ends_with_them_are_told():
     assert told == [(0, []), (1, several[:1]), (2, []), (3, several[1:])]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"batch_size": 40},
-        {"layer_sizes": (784, 20, 20, 10)},
-        {"layer_sizes": (784, 10)},
-        {"layer_sizes": (784, 20, 30, 10)},
-        {"layer_sizes": (784, 30, 30, 8)},
-        {"average_epochs": 2},
-        {"num_epochs": 2, "schedule": "cosine"},
-        {"num_epochs": 2, "average_epochs": 1},
-    ],
-)
+OTHERS = [
+    {"batch_size": 40},
+    {"layer_sizes": (784, 20, 20, 10)},
+    {"layer_sizes": (784, 10)},
+    {"layer_sizes": (784, 20, 30, 10)},
+    {"layer_sizes": (784, 30, 30, 8)},
+    {"average_epochs": 2},
+    {"num_epochs": 2, "schedule": "cosine"},
+    {"num_epochs": 2, "average_epochs": 1},
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
 def test_what_cannot_share_a_lane_is_refused(other):
     first = recipe(2, average_epochs=1)
     with pytest.raises(ValueError, match="cannot share a lane"):
