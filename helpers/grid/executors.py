@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from multiprocessing.connection import wait
 
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_info
 
 
 class ExecutorError(RuntimeError):
@@ -106,9 +106,8 @@ def machine():
 
 
 def _start_worker():
-    """Hold a worker to one BLAS thread and to the life of its parent, which alone hears Ctrl-C."""
+    """Hold a worker to the life of its parent, which alone hears Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threadpool_limits(1, user_api="blas")
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
