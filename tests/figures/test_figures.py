@@ -148,6 +148,7 @@ def test_a_cell_shows_picture_and_caption_without_an_address(monkeypatch):
     assert more["metadata"]["image/png"]["alt"] == data["text/plain"] == picture.alt
     assert more["metadata"]["caption"] == caption["text/plain"] == picture.caption
     assert caption["text/markdown"] == f"*{picture.caption}*"
+    assert "\n" not in picture.caption + picture.alt
     image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
     assert image.width > more["metadata"]["image/png"]["width"] > 600
     assert (data, more["metadata"]) == picture.bundle()
