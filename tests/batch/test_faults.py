@@ -78,8 +78,8 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_table(tmp_path)
 
 def test_a_limit_on_files_leaves_the_earlier_results(tmp_path):
     (tmp_path / "part_a.ipynb").write_text("earlier")
-    limit = "import resource as r, runpy, sys; r.setrlimit(r.RLIMIT_FSIZE, (9000, 9000)); "
-    run = "sys.argv[0] = 'helpers'; runpy.run_module('helpers', run_name='__main__')"
+    limit = "import resource as r, runpy; r.setrlimit(r.RLIMIT_FSIZE, (9000, 9000)); "
+    run = "runpy.run_module('helpers', run_name='__main__')"
     request = ["a", "--quick", "--output", tmp_path, "-p", "hidden_layers", "4"]
     command = [sys.executable, "-c", limit + run, *request, "-p", "num_epochs", "0"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=files.PROJECT)

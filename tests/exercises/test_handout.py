@@ -90,9 +90,8 @@ def stop(path):
     """Run a notebook of the hand-out; list what it shows of the error that stops it."""
     notebook = nbformat.read(path, 4)
     client = NotebookClient(notebook, timeout=60, kernel_name="python3")
-    environment = os.environ | {"PYTHONPATH": str(path.parent.parent)}
     with pytest.raises(CellExecutionError):
-        client.execute(cwd=str(path.parent), env=environment)
+        client.execute(cwd=path.parent, env=os.environ | {"PYTHONPATH": str(path.parent.parent)})
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return [output.traceback for output in outputs if output.output_type == "error"]
 
