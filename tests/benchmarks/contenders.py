@@ -10,8 +10,8 @@ compute the same thing, which the tests of the project prove for its own part.
 """
 
 import itertools
+from collections import namedtuple
 from functools import partial
-from typing import NamedTuple
 from unittest import mock
 
 import jax
@@ -21,7 +21,6 @@ import torch
 from sklearn.neural_network import MLPClassifier
 
 from helpers import network, sgd
-from helpers.data import Images
 from helpers.grid.lanes import Lane
 from helpers.sgd import Recipe
 
@@ -29,13 +28,8 @@ RATES = 0.01, 0.005, 0.05
 NUM_CLASSES = 10
 
 
-class Material(NamedTuple):
-    """The training images as the contenders want them, converted once, outside the clock."""
-
-    training: Images
-    float64: np.ndarray
-    jax_images: jax.Array
-    jax_labels: jax.Array
+Material = namedtuple("Material", ["training", "float64", "jax_images", "jax_labels"])
+"""The training images as the contenders want them, converted once, outside the clock."""
 
 
 def prepare(training):

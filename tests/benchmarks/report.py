@@ -5,8 +5,8 @@ An *entry* is what one run of `benchmark_steps` found with one kind of BLAS kern
 """
 
 import itertools
+from collections import namedtuple
 from math import fsum
-from typing import NamedTuple
 
 CONTENDERS = "blas", "blas_9", "alone", "lane_9", "paper", "jax", "notebook", "torch", "sklearn"
 """Those measured on every shape of the table; README.md here says what each does."""
@@ -16,14 +16,8 @@ time per network is measured beside each of them."""
 NUM_EPOCHS, NUM_RATES, NUM_IMAGES, NUM_CORES = 100, 3, 54_000, 2
 
 
-class Shape(NamedTuple):
-    """Units of a hidden layer, number of hidden layers, images a step."""
-
-    num_units: int
-    num_hidden_layers: int
-    batch_size: int
-
-
+Shape = namedtuple("Shape", ["num_units", "num_hidden_layers", "batch_size"])
+"""Units of a hidden layer, number of hidden layers, images a step."""
 TABLE = (30, 3, 16), (30, 3, 64), (50, 5, 16), (50, 5, 64), (64, 3, 8)
 STEP_SHAPES = [Shape(*numbers) for numbers in TABLE]
 GRID = itertools.product((30, 40, 50), (3, 4, 5), (16, 32, 64))
