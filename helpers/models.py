@@ -67,10 +67,9 @@ class Model:
     """What NAME.json holds; see `make_card`."""
 
     def __repr__(self):
-        return (
-            f"Model {'-'.join(map(str, self.card['layer_sizes']))}: {len(self.weights):,} weights, "
-            f"validation accuracy {self.card['validation']['accuracy']:.2%}"
-        )
+        sizes = "-".join(map(str, self.card["layer_sizes"]))
+        accuracy = f"validation accuracy {self.card['validation']['accuracy']:.2%}"
+        return f"Model {sizes}: {len(self.weights):,} weights, {accuracy}"
 
 
 def make_card(recipe, cross_entropy, accuracy, **more):

@@ -32,8 +32,7 @@ def to_frame(runs):
 def _row(run):
     hidden = run.recipe.layer_sizes[1:-1]
     factors = {"num_hidden_layers": len(hidden), "num_units": max(hidden, default=0)}
-    scores = {"cross_entropy": run.cross_entropy, "accuracy": run.accuracy}
-    return vars(run.recipe) | factors | scores
+    return vars(run) | vars(run.recipe) | factors
 
 
 def write_table(path, table):

@@ -121,9 +121,7 @@ def test_json_round_trip(path):
 def test_array_round_trip(path):
     array = np.arange(12, dtype=np.float32).reshape(3, 4)
     files.write_array(path, array)
-    found = np.load(path, allow_pickle=False)
-    assert found.dtype == array.dtype
-    np.testing.assert_array_equal(found, array)
+    np.testing.assert_array_equal(np.load(path), array, strict=True)
 
 
 @pytest.mark.parametrize(
