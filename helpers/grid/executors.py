@@ -13,7 +13,6 @@ import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
-from multiprocessing.connection import wait
 
 from threadpoolctl import threadpool_info
 
@@ -112,5 +111,5 @@ def _start_worker():
 
 
 def _end_with_parent():
-    wait([multiprocessing.parent_process().sentinel])
+    multiprocessing.parent_process().join()
     os._exit(1)
