@@ -67,7 +67,7 @@ def refusal(kind, values, found):
 def _hint(schema, value):
     """Explain the commonest slip: a number that arrives as a text."""
     entries = value if isinstance(value, (list, tuple)) else [value]
-    if schema.get("type") in ("string", None) or not any(isinstance(e, str) for e in entries):
+    if schema["type"] == "string" or not any(isinstance(e, str) for e in entries):
         return ""
     yaml = "; YAML needs 1.0e-3 for 1e-3" if schema["type"] == "number" else ""
     return f" (a text was given: leave out the quotes{yaml})"

@@ -201,9 +201,10 @@ def test_defaults_are_the_notebook_s_own(tmp_path, monkeypatch, old, new, reason
     assert read(SOURCE) == {"model_dir": "m", "num_images": 7, "output_dir": "o"}
     with pytest.raises(ParameterError, match=f"^{reason}"):
         read(SOURCE.replace(old, new))
-    (tmp_path / "part_d.ipynb").write_text("{")
-    with pytest.raises(ParameterError, match=r"^part_d.ipynb: its parameters cannot be read"):
-        parameters.defaults("d")
+    for damaged in "{", "{}":
+        (tmp_path / "part_d.ipynb").write_text(damaged)
+        with pytest.raises(ParameterError, match=r"^part_d.ipynb: its parameters cannot be read"):
+            parameters.defaults("d")
 
 
 def test_only_what_was_written_since_is_named(tmp_path):
