@@ -172,12 +172,20 @@ def save(folder, unit, found):
 
 def load(folder, unit):
     """Read the runs of a finished unit; None if it is not whole and fitting: it trains again."""
+    num_weights = sum(network.num_weights(recipe.layer_sizes) for recipe in unit.recipes)
+    fitting = {"fingerprint": (), "weights": (num_weights,)}
+    fitting |= dict.fromkeys(("cross_entropy", "accuracy"), (len(unit.recipes),))
     try:
         with np.load(unit_file(folder, unit), allow_pickle=False) as file:
-            found = dict(file)  # of each array the file holds a checksum
+            found = dict(file)
+        fits = (
+            {name: array.shape for name, array in found.items()} == fitting
+            and found["fingerprint"] == unit.fingerprint
+            and found["weights"].dtype == np.float32
+            and np.isfinite(found["weights"]).all()
+        )
     except Exception:  # whatever a damaged file raises
         return None
-    fits = str(found.get("fingerprint")) == unit.fingerprint
     return _runs(unit, found, 0.0) if fits else None
 
 

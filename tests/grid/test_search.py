@@ -77,7 +77,25 @@ def change_a_byte(path):
     path.write_bytes(content)
 
 
+def rewrite(**changes):
+    """Give a function that changes arrays of a unit file; None takes one out."""
+
+    def damage(path):
+        with np.load(path) as file:
+            arrays = dict(file)
+        arrays |= {name: change(arrays) for name, change in changes.items()}
+        with path.open("wb") as file:
+            np.savez(file, **{name: each for name, each in arrays.items() if each is not None})
+
+    return damage
+
+
 UNFIT = {
+    "a missing key": rewrite(accuracy=lambda arrays: None),
+    "one more key": rewrite(seconds=lambda arrays: np.zeros(4)),
+    "another shape": rewrite(accuracy=lambda arrays: arrays["accuracy"][:-1]),
+    "another type": rewrite(weights=lambda arrays: arrays["weights"].astype(float)),
+    "NaN": rewrite(weights=lambda arrays: arrays["weights"] * np.float32(np.nan)),
     "other code": lambda path: np.savez(path.open("wb"), fingerprint="0" * 16),
     "no fingerprint": lambda path: np.savez(path.open("wb"), accuracy=np.zeros(4)),
     "objects": lambda path: np.savez(path.open("wb"), fingerprint=np.array([None])),
