@@ -18,13 +18,12 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import get_origin
 
 from helpers import data, files, models
 from helpers.batch import output
 from helpers.notebook import parameters as known
-from helpers.notebook.parameters import FULL, PARTS
-from helpers.notebook.refusals import ParameterError, unknown
+from helpers.notebook.parameters import FULL, MANNER, PARTS
+from helpers.notebook.refusals import ParameterError, in_words, unknown
 
 PROGRAM = "python -m helpers"
 CHANGED = files.OUTPUTS / "changed"
@@ -32,8 +31,6 @@ CHANGED = files.OUTPUTS / "changed"
 QUICK_SECONDS = {"a": 15, "b": 30, "c": 20, "d": 10}
 FULL_SECONDS = QUICK_SECONDS | {"c": 850}
 """What each part takes on two cores."""
-CHANGES_NOTHING = {"resume", "executor", "scheduler", "num_workers"}
-"""Parameters that decide how part C works, not what it finds."""
 REFUSALS = ParameterError, data.DataError, models.ModelError, output.OutputError
 """What is found before anything runs."""
 
@@ -50,16 +47,16 @@ def parse(words):
     add("--resume", action="store_true", help="go on with an interrupted grid")
     add("--executor", choices=("processes", "dask"), help="where part c trains")
     add("--scheduler", metavar="ADDRESS", help="of Dask, e.g. tcp://host:8786")
-    add("--output", type=Path, metavar="DIR", help="elsewhere than outputs/")
+    add("--output", metavar="DIR", help="elsewhere than outputs/")
     if {"-h", "--help"} & set(words):
         parser.epilog = parameter_help()
     options = parser.parse_args(words)
-    if options.output == Path():
+    if options.output == "":
         parser.error("argument --output: expected a folder, got an empty text")
     options.parameters = {name: _value(text) for name, text in options.parameters}
     shortcuts = {name: getattr(options, name) for name in ("resume", "executor", "scheduler")}
     options.parameters |= {name: value for name, value in shortcuts.items() if value}
-    options.changed = bool(options.parameters.keys() - CHANGES_NOTHING)
+    options.changed = bool(options.parameters.keys() - MANNER)
     usual = CHANGED if options.changed else files.OUTPUTS
     usual = files.OUTPUTS / "quick" if options.quick else usual
     options.output = Path(os.path.realpath(options.output or usual))
@@ -89,17 +86,17 @@ def make_plan(options):
 
 def _parameters(part, parts, options):
     """Collect what to inject into one part, checked."""
-    fields = PARTS[part].model_fields
-    injected = {} if options.quick else dict(FULL[part])
-    injected["output_dir"] = output.as_parameter(options.output)
     is_elsewhere = options.output == CHANGED and "c" not in parts
-    model_dir = files.OUTPUTS if is_elsewhere else options.output
-    injected["model_dir"] = output.as_parameter(model_dir)
-    for name, value in options.parameters.items():
-        is_list = name in fields and get_origin(fields[name].annotation) is tuple
-        injected[name] = [value] if is_list and not isinstance(value, (list, tuple)) else value
-    injected = {name: value for name, value in injected.items() if name in fields}
-    checked = PARTS[part](**known.defaults(part) | injected)
+    folders = {"output_dir": options.output}
+    folders["model_dir"] = files.OUTPUTS if is_elsewhere else options.output
+    given = {name: output.as_parameter(folder) for name, folder in folders.items()}
+    given |= ({} if options.quick else FULL[part]) | options.parameters
+    usual = known.defaults(part)
+    injected = {name: value for name, value in given.items() if name in usual}
+    for name, value in injected.items():
+        if isinstance(usual[name], list) and not isinstance(value, (list, tuple)):
+            injected[name] = [value]
+    checked = PARTS[part](**usual | injected)
     return checked.model_dump(mode="json", include=set(injected))
 
 
@@ -117,12 +114,12 @@ def parameter_help():
     for part, kind in PARTS.items():
         quick, full = known.defaults(part), known.full(part)
         lines.append(f"\npart {part}, {_about(FULL_SECONDS[part])}: {kind.__doc__}")
-        for name, field in kind.model_fields.items():
+        for name, schema in kind.described().items():
             value = "the output folder" if name == "model_dir" else repr(full[name])
             small = f"   (quick: {quick[name]!r})" if full[name] != quick[name] else ""
             if name != "output_dir":
                 lines.append(f"  {name} = {value}{small}")
-                lines.append(f"      {field.description}: {known.allowed(part, name)}")
+                lines.append(f"      {schema['description']}: {in_words(schema)}")
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from helpers import files
-from helpers.notebook.refusals import WHERE, ParameterError, in_words, refusal, unknown
+from helpers.notebook.refusals import WHERE, ParameterError, refusal
 
 INJECTED = "# Parameters"
 """How the cell begins that papermill adds."""
@@ -56,7 +56,7 @@ class Part(BaseModel):
         try:
             super().__init__(**values)
         except pydantic.ValidationError as error:
-            raise refusal(type(self), values, error.errors()[-1]) from None
+            raise refusal(self.described(), values, error.errors()[-1]) from None
 
     @pydantic.field_validator("*", mode="before")
     @classmethod
@@ -68,6 +68,11 @@ class Part(BaseModel):
 
     def __repr__(self):
         return "\n".join(f"{name} = {value!r}" for name, value in self)
+
+    @classmethod
+    def described(cls):
+        """Give the JSON schema of each parameter, by name."""
+        return cls.model_json_schema()["properties"]
 
     @property
     def folder(self):
@@ -142,18 +147,14 @@ class PartD(Part):
 
 
 PARTS = {"a": PartA, "b": PartB, "c": PartC, "d": PartD}
-FULL = {part: {} for part in PARTS}
-FULL["c"] = {
-    "num_hidden_layers": [3, 4, 5],
-    "num_units": [30, 40, 50],
-    "num_epochs": [50, 100],
-    "batch_size": [16, 32, 64],
-    "learning_rate": [0.005, 0.01, 0.05],
-    "repeat_top": 5,
-    "repeat_seeds": 3,
-    "beyond_grid": True,
-}
-"""What a full run injects; parts A, B and D are full size by default."""
+GRID = {"num_hidden_layers": [3, 4, 5], "num_units": [30, 40, 50], "num_epochs": [50, 100]}
+GRID |= {"batch_size": [16, 32, 64], "learning_rate": [0.005, 0.01, 0.05]}
+BEYOND = {"repeat_top": 5, "repeat_seeds": 3, "beyond_grid": True}
+FULL = {"a": {}, "b": {}, "c": GRID | BEYOND, "d": {}}
+"""What a full run injects: the assignment's grid and what follows it; all else is full size by
+default."""
+MANNER = {"resume", "executor", "scheduler", "num_workers"}
+"""Parameters that decide how part C works, not what it finds."""
 
 
 def read_parameters(part, namespace):
@@ -176,11 +177,8 @@ def read_parameters(part, namespace):
     ParameterError
         In one line: a value that is not allowed, or a parameter that was injected but is unknown.
     """
-    names = PARTS[part].model_fields
     cells = [source for source in namespace.get("In", []) if source.startswith(INJECTED)]
-    for name in _assigned(cells[-1]) if cells else ():
-        if name not in names:
-            raise unknown(name, names)
+    names = [*PARTS[part].model_fields, *_assigned("".join(cells[-1:]))]
     return PARTS[part](**{name: namespace[name] for name in names if name in namespace})
 
 
@@ -216,8 +214,3 @@ def _assigned(source):
         targets = [line.target] if isinstance(line, ast.AnnAssign) else getattr(line, "targets", [])
         found |= {target.id: line.value for target in targets if isinstance(target, ast.Name)}
     return found
-
-
-def allowed(part, name):
-    """Say in words what a parameter accepts, e.g. "a number above 0"."""
-    return in_words(PARTS[part].model_json_schema()["properties"][name])

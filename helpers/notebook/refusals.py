@@ -6,12 +6,8 @@ What is allowed is worded from the JSON schema that pydantic makes of a class of
 import difflib
 
 WHERE = "; set it in the parameters cell or with -p {name} VALUE"
-KINDS = {
-    "integer": "a whole number",
-    "number": "a number",
-    "string": "a text",
-    "boolean": "true or false",
-}
+KINDS = {"integer": "a whole number", "number": "a number"}
+KINDS |= {"string": "a text", "boolean": "true or false"}
 LONGEST = 80
 """Characters of a refused value that a message shows."""
 
@@ -50,14 +46,14 @@ def in_words(schema):
     return " ".join([KINDS[schema["type"]], " and ".join(limits)]).strip() + end
 
 
-def refusal(kind, values, found):
+def refusal(schemas, values, found):
     """Make one line of what pydantic found wrong: what came last, an unknown name if any."""
     if not found["loc"]:
         return found["ctx"]["error"]
     name = found["loc"][0]
-    if name not in kind.model_fields:
-        return unknown(name, kind.model_fields)
-    schema = kind.model_json_schema()["properties"][name]
+    if name not in schemas:
+        return unknown(name, schemas)
+    schema = schemas[name]
     state = f"{name} = {_short(values[name])}" if name in values else f"{name} is not set"
     hint = _hint(schema.get("items", schema), values.get(name))
     where = WHERE.format(name=name)

@@ -21,8 +21,6 @@ from helpers.report import pages
 HEADLINES = json.loads(Path(__file__).with_name("headlines.json").read_text("utf-8"))
 """Part -> name (a pattern) of a recorded value -> what the reference submission reports, if it
 does. These values head the report; all others follow in the section of their part."""
-WITHOUT_EFFECT = {"output_dir", "model_dir", "resume", "executor", "num_workers", "scheduler"}
-"""Parameters that change no value."""
 
 
 def headline(part, name):
@@ -87,7 +85,7 @@ def percent(share):
 
 def _differing(used, usual):
     """List what differs from the usual values, of the parameters that matter: name -> usual."""
-    names = [name for name in used if name not in WITHOUT_EFFECT]
+    names = [name for name in used if name not in parameters.MANNER | {"output_dir", "model_dir"}]
     return {name: usual.get(name) for name in names if used[name] != usual.get(name)}
 
 

@@ -18,6 +18,7 @@ from helpers.batch.command_line import main
 from helpers.batch.request import make_plan, parse
 from helpers.notebook import parameters
 from helpers.notebook.parameters import FULL, PARTS
+from helpers.notebook.refusals import in_words
 
 
 @pytest.fixture
@@ -154,6 +155,7 @@ def test_changed_parameters_leave_the_recorded_results_alone(unverified, tmp_pat
     monkeypatch.chdir(tmp_path)
     here = plan("a", "-p", "alpha", "0.1", "--output", "here")["a"]["output_dir"]
     assert here == (tmp_path / "here").as_posix()
+    assert plan("a", "--output", ".")["a"]["output_dir"] == tmp_path.as_posix()
 
 
 def test_how_part_c_works_is_no_change(unverified):
@@ -170,10 +172,11 @@ def test_help_shows_what_the_command_uses_and_nothing_that_is_refused(capsys):
     assert "examples:" in shown and "output_dir" not in shown
     for part, kind in PARTS.items():
         section = shown.split(f"\npart {part}, about ")[1].split("\npart ")[0]
-        for name in kind.model_fields.keys() - {"output_dir", "model_dir"}:
+        schemas = kind.described()
+        for name in schemas.keys() - {"output_dir", "model_dir"}:
             full, quick = parameters.full(part)[name], parameters.defaults(part)[name]
             small = f"   (quick: {quick!r})" if full != quick else ""
-            words = f"{kind.model_fields[name].description}: {parameters.allowed(part, name)}"
+            words = f"{schemas[name]['description']}: {in_words(schemas[name])}"
             assert f"  {name} = {full!r}{small}\n      {words}\n" in section + "\n"
     assert "num_units = [30, 40, 50]   (quick: [30, 50])" in shown
 
