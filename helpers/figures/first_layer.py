@@ -74,16 +74,11 @@ def exciting_images(W, images, units):
     rows = -(-len(units) // blocks)
     tile = min(style.WIDTH / blocks / (columns + 1.2), 0.6)
     fig, axes = style.figure(0.5 + tile * 1.08 * rows, 1, blocks, squeeze=False)
+    weights, clothes = np.full((2, blocks * rows, columns, W.shape[1]), np.nan)
+    weights[: len(units), 0], clothes[: len(units), 1:] = W[units], images[units]
     for block, ax in enumerate(axes.flat):
-        _show_units(ax, W, images, units[block * rows :][:rows], rows)
+        here = slice(block * rows, (block + 1) * rows)
+        for lines, cmap, limit in (weights, "RdBu_r", _limit(W)), (clothes, "gray_r", 0.5):
+            tiles = lines[here].reshape(-1, W.shape[1])
+            style.show_tiles(ax, tiles, columns, cmap, limit, units[here])
     return fig, "Each unit's weights (colour) and the images that excite it most"
-
-
-def _show_units(ax, W, images, units, rows):
-    """Draw a line for each unit, its weights in colour and then its images in grey."""
-    weights, clothes = np.full((2, rows, images.shape[1] + 1, W.shape[1]), np.nan)
-    weights[: len(units), 0] = W[units]
-    clothes[: len(units), 1:] = images[units]
-    for lines, cmap, limit in (weights, "RdBu_r", _limit(W)), (clothes, "gray_r", 0.5):
-        style.show_tiles(ax, lines.reshape(-1, W.shape[1]), lines.shape[1], cmap, limit)
-    style.label_tiles(ax, units)

@@ -7,12 +7,12 @@ from helpers.figures import style
 def error_against_step(curve):
     """Draw a `gradient_check.StepCurve`; what is predicted is dashed (truncation) or dotted."""
     fig, (error, kinks) = style.figure(4.8, 2, 1, sharex=True, height_ratios=(3, 1))
-    looks = zip(curve.errors.items(), style.COLOURS, "osDv", strict=False)
-    for (name, errors), colour, marker in looks:
-        error.plot(curve.steps, errors, color=colour, marker=marker, ms=4, label=name)
+    for (name, errors), marker in zip(curve.errors.items(), "osDv", strict=False):
+        [line] = error.plot(curve.steps, errors, marker=marker, ms=4, label=name)
+        look = {"color": line.get_color(), "lw": 1.1, "zorder": 1}
         for predicted, dashes in (curve.truncation, "--"), (curve.rounding, ":"):
             if name in predicted:
-                error.plot(curve.steps, predicted[name], dashes, color=colour, lw=1.1, zorder=1)
+                error.plot(curve.steps, predicted[name], dashes, **look)
     for label, dashes in ("truncation, predicted", "--"), ("rounding, predicted", ":"):
         error.plot([], [], dashes, color=style.GREY, lw=1.1, label=label)
     error.set(yscale="log", ylim=(1e-17, 10), ylabel="relative error of the gradient")

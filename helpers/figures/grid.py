@@ -121,7 +121,7 @@ def accuracy_against_cross_entropy(table, noise):
     The band under the best is `noise` high, the standard deviation of an accuracy.
     """
     finished = table.dropna(subset="accuracy")
-    colours = dict(zip(sorted(table.learning_rate.unique()), cycle(style.COLOURS), strict=False))
+    colours = {rate: f"C{k}" for k, rate in enumerate(sorted(table.learning_rate.unique()))}
     markers = dict(zip(sorted(table.num_epochs.unique()), cycle("os^Dv<>pP*X"), strict=False))
     fig, ax = style.figure(3.8)
     for (rate, epochs), runs in finished.groupby(["learning_rate", "num_epochs"]):

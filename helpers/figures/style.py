@@ -24,8 +24,7 @@ WIDTH = 6.7
 """Inches: the text width of an A4 page with margins of 2 cm, so nothing shrinks in print."""
 PIXELS_PER_INCH = 110
 """Of the picture on a screen; the file holds more (savefig.dpi in the style file)."""
-COLOURS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-BLUE, RED = COLOURS[:2]
+BLUE, RED = "C0", "C1"  # the first colours of the style file
 GREY, YELLOW = "#777777", "#F0E44266"  # the last two digits: see-through
 
 
@@ -104,17 +103,12 @@ def in_percent(*axes):
         axis.set_major_formatter(PercentFormatter(1))
 
 
-def show_tiles(ax, rows, columns, cmap, limit):
-    """Draw rows of 784 numbers as images; gaps are grey, so that a white pixel is not one."""
+def show_tiles(ax, rows, columns, cmap, limit, names=()):
+    """Draw rows of 784 numbers as images, a name beside each line; gaps are grey, not white."""
     mosaic = np.ma.masked_invalid(tile_W0(rows, columns))
     shown = ax.imshow(mosaic, cmap=cmap, vmin=-limit, vmax=limit)
-    ax.set(xticks=[], yticks=[], facecolor="#C8C8C8")
+    ax.set(xticks=[], facecolor="#C8C8C8")
+    ax.set_yticks((IMAGE_SHAPE[0] + GAP) * (np.arange(len(names)) + 0.5), names)
+    ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return shown
-
-
-def label_tiles(ax, names):
-    """Write a name beside each line of tiles."""
-    height = IMAGE_SHAPE[0] + GAP
-    ax.set_yticks([height * (k + 0.5) for k in range(len(names))], names)
-    ax.tick_params(length=0)

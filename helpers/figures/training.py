@@ -17,9 +17,8 @@ def samples(data):
     rows = [np.flatnonzero(data.labels == k) for k in range(len(CLASS_NAMES))]
     first = np.concatenate([data.images[row[:12]] for row in rows])
     fig, ax = style.figure(0.4 + 5 * len(rows) / 12)
-    style.show_tiles(ax, first, 12, "gray_r", 0.5)
     names = [f"{name}\n{len(row):,}" for name, row in zip(CLASS_NAMES, rows, strict=True)]
-    style.label_tiles(ax, names)
+    style.show_tiles(ax, first, 12, "gray_r", 0.5, names)
     return fig, "Trousers and bags stand apart; shirt, coat and pullover look alike"
 
 
@@ -28,9 +27,8 @@ def learning_curves(history):
     """Draw a `sgd.History`: cross-entropy and accuracy by epoch, from the initial weights on."""
     fig, (loss, accuracy) = style.figure(3.0, 1, 2)
     for ax, quantity in (loss, "cross_entropy"), (accuracy, "accuracy"):
-        for part, colour, marker in ("training", style.BLUE, "o"), ("validation", style.RED, "s"):
-            values = np.array(getattr(history, f"{part}_{quantity}"))
-            ax.plot(values, color=colour, marker=marker, label=part)
+        for part, marker in ("training", "o"), ("validation", "s"):
+            ax.plot(getattr(history, f"{part}_{quantity}"), marker=marker, label=part)
         ax.set_xlabel("epochs of training")
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.grid(axis="y")
