@@ -52,27 +52,25 @@ def _effects_title(effects, num_diverged):
 @style.picture
 def grid_heat_maps(table):
     """Draw the validation accuracy of every combination, averaged over seeds; a map a depth."""
-    depth, units, rate, batch, epochs = FACTORS
-    maps = table.pivot_table("accuracy", [depth, units, epochs], [batch, rate], dropna=False)
-    limits = _limits(maps.to_numpy())
+    depth, _, rate, batch, _ = FACTORS
+    means = table.groupby(FACTORS).accuracy.mean()
+    maps = means.unstack([batch, rate]).sort_index(axis=1)
     depths = maps.index.unique(depth)
     height = 0.9 + len(depths) * 0.35 + 0.24 * len(maps)
     fig, axes = style.figure(max(2.3, height), len(depths), 1, sharex=True, squeeze=False)
     for ax, value in zip(axes.flat, depths, strict=True):
-        shown = _show_map(ax, maps.loc[value], limits)
+        shown = _show_map(ax, maps.loc[value], _limits(means))
         ax.set_title(f"{value} hidden layer{'s' if value != 1 else ''}")
     _label_columns(axes[-1, 0], maps.columns)
     bar = fig.colorbar(shown, ax=axes, aspect=40, pad=0.02, extend="min")
     bar.set_label("validation accuracy")
     style.in_percent(bar.ax.yaxis)
-    return fig, _best_title(table)
+    return fig, _best_title(means)
 
 
-def _limits(values):
+def _limits(means):
     """Choose the ends of a colour scale: a few very bad runs must not make the rest look alike."""
-    if not np.isfinite(values).any():
-        return 0, 1
-    return np.nanpercentile(values, 5) - 1e-3, np.nanmax(values)
+    return (0, 1) if means.isna().all() else (means.quantile(0.05) - 1e-3, means.max())
 
 
 def _show_map(ax, values, limits):
@@ -103,15 +101,12 @@ def _label_columns(ax, columns):
     ax.set_xlabel("learning rate, for each batch size")
 
 
-def _best_title(table):
-    if table.accuracy.isna().all():
+def _best_title(means):
+    if means.isna().all():
         return "Every run diverged"
-    best = table.groupby(FACTORS).accuracy.mean()
-    depth, units, rate, batch, epochs = best.idxmax()
-    return (
-        f"Best, {best.max():.2%}: {depth} × {units} units, rate {rate:g}, batch {batch}, "
-        f"{epochs} epochs"
-    )
+    depth, units, rate, batch, epochs = means.idxmax()
+    recipe = f"{depth} × {units} units, rate {rate:g}, batch {batch}, {epochs} epochs"
+    return f"Best, {means.max():.2%}: {recipe}"
 
 
 @style.picture
@@ -120,23 +115,22 @@ def accuracy_against_cross_entropy(table, noise):
 
     The band under the best is `noise` high, the standard deviation of an accuracy.
     """
-    finished = table.dropna(subset="accuracy")
     colours = {rate: f"C{k}" for k, rate in enumerate(sorted(table.learning_rate.unique()))}
     markers = dict(zip(sorted(table.num_epochs.unique()), cycle("os^Dv<>pP*X"), strict=False))
     fig, ax = style.figure(3.8)
-    for (rate, epochs), runs in finished.groupby(["learning_rate", "num_epochs"]):
+    for (rate, epochs), runs in table.groupby(["learning_rate", "num_epochs"]):
         ax.plot(runs.cross_entropy, runs.accuracy, markers[epochs], color=colours[rate], alpha=0.75)
     for rate, colour in colours.items():
-        ax.plot([], [], "o", color=colour, label=f"rate {rate:g}", scalex=False)
+        ax.plot([], [], "o", color=colour, label=f"rate {rate:g}")
     for epochs, marker in markers.items():
-        ax.plot([], [], marker, color=style.GREY, label=f"{epochs} epochs", scalex=False)
-    best = finished.accuracy.max()
+        ax.plot([], [], marker, color=style.GREY, label=f"{epochs} epochs")
+    best = table.accuracy.max()
     ax.axhspan(best - noise, best, color=style.YELLOW, lw=0, zorder=0, label="one sd of noise")
     ax.set(xlabel="validation cross-entropy (nats)", ylabel="validation accuracy")
     style.in_percent(ax.yaxis)
     ax.grid()
     fig.legend(loc="outside right center")
-    inside = (finished.accuracy >= best - noise).sum()
+    inside = (table.accuracy >= best - noise).sum()
     return fig, f"{inside} of {len(table)} runs lie within the noise of the best"
 
 

@@ -53,10 +53,8 @@ def _error_scale(ax):
 def _learning_title(history):
     validation = history.validation_accuracy[-1]
     gap = history.training_accuracy[-1] - validation
-    return (
-        f"Validation accuracy {validation:.1%} after {len(history) - 1} epochs, "
-        f"{100 * abs(gap):.1f} points {'under' if gap >= 0 else 'over'} training"
-    )
+    training = f"{100 * abs(gap):.1f} points {'under' if gap >= 0 else 'over'} training"
+    return f"Validation accuracy {validation:.1%} after {len(history) - 1} epochs, {training}"
 
 
 @style.picture
@@ -81,11 +79,8 @@ def confusion(counts):
 
 def _confusion_title(shares):
     wrong = np.where(np.eye(len(shares), dtype=bool), -1, shares)
-    true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
-    return (
-        f"The most frequent confusion: {wrong.max():.0%} of “{CLASS_NAMES[true]}” "
-        f"are taken for “{CLASS_NAMES[predicted]}”"
-    )
+    true, said = (CLASS_NAMES[k] for k in np.unravel_index(wrong.argmax(), wrong.shape))
+    return f"The most frequent confusion: {wrong.max():.0%} of “{true}” are taken for “{said}”"
 
 
 @style.picture
@@ -120,9 +115,8 @@ def mistakes(images, labels, probabilities):
     probabilities : ndarray, shape (n, 10)
     """
     rows = max(1, -(-len(images) // 5))
-    fig, axes = style.figure(0.4 + 1.45 * rows, rows, 5, squeeze=False)
-    for ax in axes.flat:
-        ax.axis("off")
+    bare = {"frame_on": False, "xticks": [], "yticks": []}
+    fig, axes = style.figure(0.4 + 1.45 * rows, rows, 5, squeeze=False, subplot_kw=bare)
     for ax, image, label, p in zip(axes.flat, images, labels, probabilities, strict=False):
         ax.imshow(image.reshape(IMAGE_SHAPE), cmap="gray_r", vmin=-0.5, vmax=0.5)
         said = f"said {CLASS_NAMES[p.argmax()]}\nat {_percent(p.max())}"
