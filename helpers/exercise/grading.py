@@ -55,7 +55,7 @@ def fault(folder, task):
     """Say what is wrong with a student's function, or nothing."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         work = Path(work).resolve()
-        copy_helpers(work / "helpers")
+        copy_helpers(work)
         shutil.copy(CALLS, work)
         file = file_of(task.module)
         status = f"{file} is missing, or no text file"

@@ -15,7 +15,7 @@ from helpers.exercise.tasks import TASKS, file_of, unwritten
 from helpers.files import PROJECT
 
 STUDENT = Path(__file__).with_name("student")
-"""What a hand-out has in place of ours: README, the grid's training, faults, errors in one line."""
+"""Laid over the copy of ours: README, the grid's training, no faults, errors in one line."""
 
 IN_CELLS = {
     'model_dir: str = "outputs"': 'model_dir: str = "data"',
@@ -30,16 +30,14 @@ def write(folder):
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder}: expected a new or empty folder for the hand-out")
-    copy_helpers(folder / "helpers")
+    copy_helpers(folder)
     for name in "data", "notebooks":
         shutil.copytree(PROJECT / name, folder / name)
-    for path in PROJECT / "LICENSE", PROJECT / "requirements.txt", STUDENT / "README.md":
-        shutil.copy(path, folder)
+    for name in "LICENSE", "requirements.txt":
+        shutil.copy(PROJECT / name, folder)
     for task in TASKS:
         line = f'raise NotImplementedError("{unwritten(task)}")'
         blank(folder / file_of(task.module), task.function, line)
-    with open(folder / "helpers" / "__init__.py", "a", encoding="utf-8") as file:
-        file.write("\n\n" + (STUDENT / "one_line.py").read_text("utf-8"))
     for path in *PROJECT.glob("outputs/best_model*"), *PROJECT.glob("outputs/recipe_model*"):
         shutil.copy(path, folder / "data")  # part D needs no part C before it
     pyproject, _, _ = (PROJECT / "pyproject.toml").read_text("utf-8").partition("[tool.pytest")
@@ -49,11 +47,10 @@ def write(folder):
 
 
 def copy_helpers(folder):
-    """Copy helpers without this package, the fast step and the faults, which give solutions."""
+    """Copy helpers without this package; the fast step and the faults would give solutions."""
     ignored = shutil.ignore_patterns("exercise", "__pycache__")
-    shutil.copytree(PROJECT / "helpers", folder, ignore=ignored)
-    shutil.copy(STUDENT / "lanes.py", folder / "grid")
-    shutil.copy(STUDENT / "broken_gradients.toml", folder)
+    shutil.copytree(PROJECT / "helpers", folder / "helpers", ignore=ignored)
+    shutil.copytree(STUDENT, folder, ignore=ignored, dirs_exist_ok=True)
 
 
 def blank(path, function, line=None):

@@ -1,4 +1,11 @@
+"""A small library for a network from scratch on Fashion-MNIST; start reading at `network`."""
+
+import logging
 import sys
+
+# On its first run matplotlib may say on stderr that it builds its font cache, and no notebook
+# shows stderr.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 def _show_in_one_line(shell, kind, error, trace, tb_offset=None):
