@@ -78,18 +78,15 @@ class Lane:
         self.is_shared = len({member.shuffle_seed for member in self.members}) == 1
         self.depths = [len(member.layer_sizes) - 2 for member in self.members]
         sizes = self.members[0].layer_sizes
-        counts = [sum(depth >= n for depth in self.depths) for n in range(1, len(sizes) - 1)]
+        counts = [sum(depth > n for depth in self.depths) for n in range(self.depths[0])]
         blocks = zip([*counts, len(self.depths)], sizes[1:], sizes[:-1], strict=True)
         self._shapes = [(count, n_out, n_in + 1) for count, n_out, n_in in blocks]
         self.weights = np.empty(sum(map(math.prod, self._shapes)), dtype)
         self.gradient = np.empty_like(self.weights)
-        for member, layers in zip(self.members, self._layers(self.weights), strict=True):
-            initial = network.init_weights(member.layer_sizes, member.seed, dtype)
-            initial = network.unpack(initial, member.layer_sizes)
-            for block, (W, b) in zip(layers, initial, strict=True):
-                block[:, :-1], block[:, -1] = W, b
-        self._images = np.ones((len(training.images), sizes[0] + 1), dtype)
-        self._images[:, :-1] = training.images
+        self._places = {member: self._find(k) for k, member in enumerate(self.members)}
+        for member, places in self._places.items():
+            self.weights[places] = network.init_weights(member.layer_sizes, member.seed, dtype)
+        self._images = np.insert(training.images, sizes[0], 1, axis=1).astype(dtype, copy=False)
         self._one_hot = np.eye(sizes[-1], dtype=dtype)[training.labels]
         self._passes = {}
 
@@ -128,19 +125,19 @@ class Lane:
 
     def read(self, recipe, mean):
         """Copy a recipe's weights out: the present iterate, or `mean` if it averages."""
-        layers = self._layers(mean if recipe.average_epochs else self.weights)
-        member = self.members.index(trajectory(recipe))
-        return network.pack([(block[:, :-1], block[:, -1]) for block in layers[member]])
+        vector = mean if recipe.average_epochs else self.weights
+        return vector[self._places[trajectory(recipe)]]
 
     def blocks(self, vector):
         """View a vector of all weights as [W b] of each hidden layer, then of the last layers."""
         parts = np.split(vector, np.cumsum([math.prod(shape) for shape in self._shapes])[:-1])
         return [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
-    def _layers(self, vector):
-        """View the [W b] of each member, layer by layer."""
-        *hidden, last = self.blocks(vector)
-        return [[*(W[k] for W in hidden[:n]), last[k]] for k, n in enumerate(self.depths)]
+    def _find(self, k):
+        """Find the places of the k-th member's weights, in the order of `network.unpack`."""
+        *hidden, last = self.blocks(np.arange(self.weights.size))
+        layers = [*(W[k] for W in hidden[: self.depths[k]]), last[k]]
+        return network.pack([(W[:, :-1], W[:, -1]) for W in layers])
 
     def _check(self, recipes):
         deepest = self.members[0]
@@ -226,26 +223,20 @@ class Passes:
 
 
 def cut_columns(A, B, out):
-    """View the product A B as several, each with some columns of B, where these are faster."""
-    count = num_pieces(A, B, B.shape[-1])
+    """View the product A B as several, each with some columns of B, where these are faster.
+
+    OpenBLAS has kernels for small products on AVX-512 that are up to twice as fast as the
+    others; a product a few times too large for them is cut into pieces of `SMALL_PRODUCT`.
+    """
+    count, length = 1, B.shape[-1]
+    work = A.shape[-2] * A.shape[-1] * length / SMALL_PRODUCT
+    if A.dtype == np.float32 and 1 < work <= 4 and blas_kernels() == "SkylakeX":
+        count = min(c for c in range(1, length + 1) if length % c == 0 and work <= c)
     B, out = (np.moveaxis(M.reshape(*M.shape[:-1], count, -1), -2, -3) for M in (B, out))
     return A[..., None, :, :], B, out
 
 
 def cut_rows(A, B, out):
-    """View the product A B as several, each with some rows of A, where these are faster."""
-    count = num_pieces(A, B, A.shape[-2])
-    A, out = (M.reshape(*M.shape[:-2], count, -1, M.shape[-1]) for M in (A, out))
-    return A, B[..., None, :, :], out
-
-
-def num_pieces(A, B, length):
-    """Count the equal pieces of an axis that make the product A B fastest.
-
-    OpenBLAS has kernels for small products on AVX-512 that are up to twice as fast as the
-    others; a product a few times too large for them is cut into pieces of `SMALL_PRODUCT`.
-    """
-    work = A.shape[-2] * A.shape[-1] * B.shape[-1] / SMALL_PRODUCT
-    if A.dtype == np.float32 and 1 < work <= 4 and blas_kernels() == "SkylakeX":
-        return min(c for c in range(1, length + 1) if length % c == 0 and work <= c)
-    return 1
+    """Cut rows of A instead: the columns of the transposed product."""
+    B, A, out = cut_columns(B.mT, A.mT, out.mT)
+    return A.mT, B.mT, out.mT
