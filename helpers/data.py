@@ -98,12 +98,10 @@ def _read(name):
     path = files.DATA / f"{name}-ubyte.gz"
     try:
         content = files.read_bytes(path)
+        found = hashlib.sha256(content).hexdigest()
+        if found == SHA256[name]:
+            return content
+        reason = f"not the original file: expected SHA-256 {SHA256[name]}, found {found}"
     except OSError as error:
-        raise DataError(f"{path.name}: cannot be read ({error.strerror}); {REMEDY}") from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != SHA256[name]:
-        raise DataError(
-            f"{path.name}: not the original file: expected SHA-256 {SHA256[name]}, "
-            f"found {found}; {REMEDY}"
-        )
-    return content
+        reason = f"cannot be read ({error.strerror})"
+    raise DataError(f"{path.name}: {reason}; {REMEDY}")

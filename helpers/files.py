@@ -10,7 +10,6 @@ import io
 import json
 import os
 import secrets
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -42,17 +41,16 @@ def grid_folder(output_dir):
     return PROJECT / output_dir / ".grid"
 
 
-@contextmanager
-def replacing(path):
-    """Open a binary file that takes the place of `path` when the block ends without error.
+def write_bytes(path, content):
+    """Replace a file atomically; `content` is bytes.
 
-    It is a temporary neighbour of `path`; removed, with `path` untouched, if the block raises.
+    They go to a temporary neighbour of `path`; removed, with `path` untouched, if writing fails.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with open(partial, "xb") as file:  # with the permissions of any new file, unlike mkstemp
-            yield file
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -65,12 +63,6 @@ def read_bytes(path):
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a regular file")
     return path.read_bytes()
-
-
-def write_bytes(path, content):
-    """Replace a file atomically; `content` is bytes."""
-    with replacing(path) as file:
-        file.write(content)
 
 
 def write_text(path, text):

@@ -142,7 +142,10 @@ def load_model(folder, name=BEST):
         content = files.read_bytes(path)
         if hashlib.sha256(content).hexdigest() != card["sha256"]:
             raise ValueError(f"not the weights that {card_path.name} describes (SHA-256 differs)")
-        weights = _parse_weights(content, network.num_weights(sizes))
+        num_weights = network.num_weights(sizes)
+        weights = np.frombuffer(content[-4 * num_weights :], np.float32)
+        if files.array_bytes(weights) != content:  # so that no header is ever interpreted
+            raise ValueError(f"expected an array of {num_weights:,} float32 numbers")
     initial = network.init_weights(sizes, card["seeds"]["seed"], np.float32)
     return Model(weights, network.unpack(weights, sizes), network.unpack(initial, sizes), card)
 
@@ -155,14 +158,6 @@ def _check(card):
     sizes = Card.model_validate(card).layer_sizes
     if (sizes[0], sizes[-1]) != (data.NUM_PIXELS, data.NUM_CLASSES):
         raise ValueError(f"layer_sizes: expected 784 first and 10 last, found {sizes}")
-
-
-def _parse_weights(content, num_weights):
-    """View the bytes of the one array that fits; no header is ever interpreted."""
-    weights = np.frombuffer(content[-4 * num_weights :], np.float32)
-    if files.array_bytes(weights) != content:
-        raise ValueError(f"expected an array of {num_weights:,} float32 numbers")
-    return weights
 
 
 @contextmanager

@@ -5,6 +5,7 @@ later search takes from disk what has the right fingerprint and is whole. Left o
 adaptive search (every run of the grid is wanted), the test images.
 """
 
+import io
 import math
 import time
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers import data, network, sgd
-from helpers.files import replacing, write_text
+from helpers.files import write_bytes, write_text
 from helpers.grid import lanes
 from helpers.grid.executors import ExecutorError
 from helpers.sgd import Recipe
@@ -92,7 +93,7 @@ def search(units, folder, open_executor, resume=False, on_progress=lambda line: 
             with open_executor() as executor:
                 for unit, result in _as_finished(executor, todo, folder, report):
                     save(folder, unit, result)
-                    found[unit] = _runs(unit, result, time.monotonic() - start)
+                    found[unit] = _runs(unit, time.monotonic() - start, **result)
         except BrokenExecutor:
             if attempts == ATTEMPTS:
                 raise
@@ -165,34 +166,28 @@ def save(folder, unit, found):
             f"a worker has other data, another NumPy, other BLAS kernels or another version of "
             f"helpers (fingerprint {found['fingerprint']}, expected {unit.fingerprint})"
         )
-    with replacing(unit_file(folder, unit)) as file:
-        np.savez(file, allow_pickle=False, **found)
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **found)
+    write_bytes(unit_file(folder, unit), content.getvalue())
     unit_file(folder, unit, "epoch").unlink(missing_ok=True)
 
 
 def load(folder, unit):
     """Read the runs of a finished unit; None if it is not whole and fitting: it trains again."""
-    num_weights = sum(network.num_weights(recipe.layer_sizes) for recipe in unit.recipes)
-    fitting = {"fingerprint": (), "weights": (num_weights,)}
-    fitting |= dict.fromkeys(("cross_entropy", "accuracy"), (len(unit.recipes),))
-    try:
-        with np.load(unit_file(folder, unit), allow_pickle=False) as file:
-            found = dict(file)
-        fits = (
-            {name: array.shape for name, array in found.items()} == fitting
-            and found["fingerprint"] == unit.fingerprint
-            and found["weights"].dtype == np.float32
-            and np.isfinite(found["weights"]).all()
-        )
-    except Exception:  # whatever a damaged file raises
-        return None
-    return _runs(unit, found, 0.0) if fits else None
+    with suppress(Exception), np.load(unit_file(folder, unit), allow_pickle=False) as file:
+        if str(file["fingerprint"]) == unit.fingerprint:
+            return _runs(unit, 0.0, **file)
+    return None  # whatever a damaged file raised
 
 
-def _runs(unit, found, seconds):
+def _runs(unit, seconds, fingerprint, cross_entropy, accuracy, weights):
+    """Take apart what `train_unit` returns; ValueError if it is not of this unit's shape."""
     ends = np.cumsum([network.num_weights(recipe.layer_sizes) for recipe in unit.recipes])
-    weights = np.split(found["weights"], ends[:-1])
-    columns = unit.recipes, found["cross_entropy"], found["accuracy"], weights
+    shapes = [np.shape(each) for each in (cross_entropy, accuracy, weights)]
+    fits = shapes == [ends.shape, ends.shape, (ends[-1],)] and weights.dtype == np.float32
+    if not fits or not np.isfinite(weights).all():
+        raise ValueError("not the weights and scores of this unit")
+    columns = unit.recipes, cross_entropy, accuracy, np.split(weights, ends[:-1])
     return [Run(*run, seconds) for run in zip(*columns, strict=True)]
 
 
