@@ -19,7 +19,7 @@ from helpers.batch.execution import PartError, execute, strip
 from helpers.batch.request import PROGRAM, REFUSALS, expected, make_plan, parse
 from helpers.notebook.records import read_records
 from helpers.report.results import build_report
-from helpers.report.runs import headline
+from helpers.report.runs import HEADLINES
 
 LINE_EVERY = 15
 """Seconds between two progress lines where there is no terminal."""
@@ -71,7 +71,7 @@ def _run_part(part, parameters, folder, command):
             raise PartError(f"{error}{_keep_failed(partial, failed)}") from None
         files.write_text(stage / path.name, nbformat.writes(notebook) + "\n")
     for name, record in read_records(notebook).items():
-        if headline(part, name) is not None:
+        if name in HEADLINES[part]:
             print("   ", str(record).split("   ")[0], flush=True)
     failed.unlink(missing_ok=True)
 

@@ -11,7 +11,6 @@ from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
-from traitlets import Callable
 from traitlets.config import Config
 
 from helpers.batch import signals
@@ -20,7 +19,7 @@ from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RecordError, read_records
 
 INJECTED_ID = "injected-parameters"
-KEPT_METADATA = "kernelspec", "language_info"
+KEPT = "kernelspec", "language_info", "tags"
 SETTINGS = {"engine_name": "helpers", "kernel_name": "python3", "progress_bar": False}
 NO_ANSWER = "before replying"
 """Of nbclient's words for a kernel that died at its start, e.g. because its port was taken."""
@@ -32,8 +31,6 @@ class PartError(RuntimeError):
 
 class _Client(PapermillNotebookClient):
     """papermill's client, telling a listener the lines that tell how far a cell is."""
-
-    listener = Callable()
 
     def start_new_kernel(self, **kwargs):
         with signals.waiting():  # of a kernel half started nobody knows how to end it
@@ -59,7 +56,8 @@ class _Engine(Engine):
         path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
         environment = os.environ | {"PYTHONPATH": path, STAGING_VARIABLE: str(partial.parent)}
         for is_last in (False, True):
-            client = _Client(nb_man, kernel_name=kernel_name, listener=listener, **options)
+            client = _Client(nb_man, kernel_name=kernel_name, **options)
+            client.listener = listener
             try:
                 with open(f"{partial}.log", "w") as log:
                     return client.execute(env=environment, stdout=log, stderr=log)
@@ -106,14 +104,13 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
 
 def strip(notebook, command=None):
     """Remove from a notebook what changes from run to run: times, paths, widget state."""
-    kept = {key: notebook.metadata[key] for key in KEPT_METADATA if key in notebook.metadata}
-    kept |= {"helpers": {"command": command}} if command else {}
-    notebook.metadata = nbformat.from_dict(kept)
-    for cell in notebook.cells:
-        tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
-        if tags and INJECTED_ID in tags:
-            cell.id = INJECTED_ID
+    for each in notebook, *notebook.cells:
+        kept = {key: value for key, value in each.metadata.items() if key in KEPT and value}
+        each.metadata = nbformat.from_dict(kept)
+        if INJECTED_ID in kept.get("tags", ()):
+            each.id = INJECTED_ID
+    if command:
+        notebook.metadata.helpers = {"command": command}
     return notebook
 
 

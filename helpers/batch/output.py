@@ -74,12 +74,9 @@ def staging(folder):
 
 
 def recover(folder):
-    """Complete a replacement that had been committed; drop one that had not, and links."""
+    """Complete a replacement that had been committed; drop one that had not; follow no links."""
     for stage in folder.glob(f"{STAGING}*"):
-        if stage.is_symlink() or not stage.is_dir():
-            stage.unlink()
-            continue
-        is_committed = (stage / COMMITTED).exists()
+        is_committed = (stage / COMMITTED).exists() and not stage.is_symlink()
         for path in sorted(stage.glob("[!.]*")):
             if is_committed and path.is_file() and not path.is_symlink():
                 os.replace(path, folder / path.name)

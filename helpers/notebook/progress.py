@@ -3,6 +3,7 @@
 The recorded notebook keeps what was shown last; all of it may differ from run to run.
 """
 
+import secrets
 import time
 
 from IPython import get_ipython
@@ -39,7 +40,7 @@ class watch:
     """
 
     def __init__(self, draw):
-        self._draw, self._handle, self._history, self._next = draw, None, None, 0.0
+        self._draw, self._id, self._next = draw, secrets.token_hex(8), 0.0
 
     def __call__(self, history):
         self._history = history
@@ -49,12 +50,10 @@ class watch:
 
     def _show(self):
         data, metadata = self._draw(self._history).bundle()
-        shown = {"raw": True, "metadata": metadata}
-        if self._handle is None:
-            self._handle = display(data | {VARIES: {}}, display_id=True, **shown)
+        again = {"display_id": self._id, "update": self._next > 0}
+        display(data | {VARIES: {}}, raw=True, metadata=metadata, **again)
+        if not self._next:
             get_ipython().events.register("post_run_cell", self._end)
-        else:
-            self._handle.update(data | {VARIES: {}}, **shown)
         self._next = time.monotonic() + SECONDS
 
     def _end(self, result):

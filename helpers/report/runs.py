@@ -7,7 +7,6 @@ Left out: what several parts make together (`helpers.report.results`), and the n
 import json
 import re
 from collections import namedtuple
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import nbformat
@@ -19,18 +18,12 @@ from helpers.notebook.records import BOUNDS, RECORD, VARIES, Record, short
 from helpers.report import pages
 
 HEADLINES = json.loads(Path(__file__).with_name("headlines.json").read_text("utf-8"))
-"""Part -> name (a pattern) of a recorded value -> what the reference submission reports, if it
-does. These values head the report; all others follow in the section of their part."""
-
-
-def headline(part, name):
-    """Give what the reference reports of a value that heads the report; None for all others."""
-    found = [text for pattern, text in HEADLINES[part].items() if fnmatchcase(name, pattern)]
-    return found[0] if found else None
-
+"""Part -> name of a recorded value -> what the reference submission reports, if it does. These
+values head the report; all others follow in the section of their part."""
 
 Value = namedtuple("Value", ["part", "cell", "record", "reference", "text", "allowed"])
-"""A recorded value, where it stands, its `headline`, and itself and its tolerance `in_words`."""
+"""A recorded value, where it stands, its headline's text or None, and itself and its tolerance
+`in_words`."""
 
 
 def in_words(record):
@@ -74,7 +67,7 @@ class PartRun:
 
     def _value(self, output):
         record = Record(**output.data[RECORD])
-        reference = headline(self.part, record.name)
+        reference = HEADLINES[self.part].get(record.name)
         return Value(self.part, output.cell, record, reference, *in_words(record))
 
 

@@ -29,10 +29,14 @@ class Handle:
 @pytest.fixture
 def shown(monkeypatch):
     """Give the list of what is displayed, as a notebook would hold it in the end."""
-    outputs = []
+    outputs, places = [], {}
 
-    def display(data, raw, display_id=False, metadata=None):
-        outputs.append(data)
+    def display(data, raw, display_id=None, metadata=None, update=False):
+        if update:
+            outputs[places[display_id]] = data
+        else:
+            places[display_id] = len(outputs)
+            outputs.append(data)
         return Handle(outputs) if display_id else None
 
     for module in records, progress, sources:

@@ -4,7 +4,6 @@ The browser tests drive the system's Chromium; they are skipped where there is n
 """
 
 import base64
-import fnmatch
 import io
 import json
 import os
@@ -181,7 +180,7 @@ def test_every_value_is_listed_once_and_leads_to_its_cell(built):
 @pytest.mark.parametrize("part", "abcd")
 def test_headlines_are_recorded_by_the_notebooks(part):
     recorded = read_records(nbformat.read(files.OUTPUTS / f"part_{part}.ipynb", as_version=4))
-    assert all(fnmatch.filter(recorded, pattern) for pattern in runs.HEADLINES[part])
+    assert runs.HEADLINES[part].keys() <= recorded.keys()
 
 
 def test_says_which_run_it_is(copy):
