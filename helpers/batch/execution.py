@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 
 import nbformat
 import papermill
@@ -83,7 +82,7 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
     `listener` takes each line that tells how far it is; `command` is stored in the metadata.
     PartError: names notebook, cell and error, or a recorded value outside its bound.
     """
-    places = [re.sub(r"[{}]", r"\g<0>\g<0>", str(each)) for each in (path, partial)]
+    places = [str(each).replace("{", "{{").replace("}", "}}") for each in (path, partial)]
     try:
         notebook = papermill.execute_notebook(
             *places, parameters, cwd=path.parent, listener=listener, partial=partial, **SETTINGS

@@ -68,8 +68,7 @@ def make_plan(options):
     others = [part for part in options.parts if part.lower() not in PARTS]
     if others:
         raise ParameterError(f"unknown part {others[0]!r}: expected some of {', '.join(PARTS)}")
-    chosen = {part.lower() for part in options.parts} or PARTS
-    parts = [part for part in PARTS if part in chosen]
+    parts = sorted({part.lower() for part in options.parts} or PARTS)
     accepted = {name for part in parts for name in PARTS[part].model_fields} - {"output_dir"}
     for name in options.parameters:
         if name == "output_dir":
@@ -87,10 +86,10 @@ def make_plan(options):
 def _parameters(part, parts, options):
     """Collect what to inject into one part, checked."""
     is_elsewhere = options.output == CHANGED and "c" not in parts
-    folders = {"output_dir": options.output}
-    folders["model_dir"] = files.OUTPUTS if is_elsewhere else options.output
-    given = {name: output.as_parameter(folder) for name, folder in folders.items()}
-    given |= ({} if options.quick else FULL[part]) | options.parameters
+    given = {} if options.quick else dict(FULL[part])
+    given["output_dir"] = output.as_parameter(options.output)
+    given["model_dir"] = output.as_parameter(files.OUTPUTS if is_elsewhere else options.output)
+    given |= options.parameters
     usual = known.defaults(part)
     injected = {name: value for name, value in given.items() if name in usual}
     for name, value in injected.items():

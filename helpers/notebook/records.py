@@ -7,10 +7,10 @@ the numbers with the tolerance that was recorded. Left out: where tolerances com
 """
 
 import math
-import numbers
 import os
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import pandas as pd
 from IPython.display import display
 
@@ -101,8 +101,8 @@ def record(name, value, **bound):
     if len(bound) > 1 or not bound.keys() <= BOUNDS.keys() - {"exactly"}:
         raise TypeError(f"{name}: give one of abs, rel, at_most, at_least; got {sorted(bound)}")
     [(kind, limit)] = bound.items() or [("exactly", 0)]
-    value = _plain(value) if math.isfinite(value) else None
-    _shown[name] = entry = Record(name, value, kind, _plain(limit))
+    value, limit = np.asarray(value).item(), np.asarray(limit).item()
+    _shown[name] = entry = Record(name, value if math.isfinite(value) else None, kind, limit)
     display({"text/plain": str(entry), RECORD: asdict(entry)}, raw=True)
 
 
@@ -170,10 +170,6 @@ def show_table(frame):
     page = frame.to_html(index=index, border=0)
     box = f'<div style="overflow-x: auto; font-size: 90%">{page}</div>'
     display({"text/plain": frame.to_string(index=index), "text/html": box, VARIES: {}}, raw=True)
-
-
-def _plain(number):
-    return int(number) if isinstance(number, numbers.Integral) else float(number)
 
 
 def short(number):

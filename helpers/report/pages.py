@@ -57,11 +57,8 @@ def with_breaks(page):
 class _Renderer(IPythonRenderer):
     """nbconvert's renderer of Markdown, with MathML in the place of MathJax."""
 
-    def block_math(self, body):
-        return mathml(body, block=True)
-
-    def inline_math(self, body):
-        return mathml(body)
+    block_math = staticmethod(partial(mathml, block=True))
+    inline_math = staticmethod(mathml)
 
     def latex_environment(self, name, body):
         return mathml(rf"\begin{{{name}}}{body}\end{{{name}}}", block=True)

@@ -8,10 +8,10 @@ what the report says (report.html).
 """
 
 import json
+import re
 from base64 import b64encode
 from functools import partial
 from hashlib import sha256
-from itertools import compress
 from pathlib import Path
 from textwrap import shorten
 
@@ -111,10 +111,9 @@ def _read_gradient(path):
 
 
 def _files_in(folder):
-    """Give the lines of files.md whose files are there, and its headings."""
-    lines = _text("files.md").splitlines(keepends=True)
-    names = [line.partition("](")[2].partition(")")[0] for line in lines]
-    return "".join(compress(lines, [(folder / name).exists() for name in names]))
+    """Give files.md without the rows whose file is not there."""
+    rows = r"(?m)^\| \[(.+?)\].*\n"
+    return re.sub(rows, lambda row: row[0] if (folder / row[1]).exists() else "", _text("files.md"))
 
 
 def _environment():
