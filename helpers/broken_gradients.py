@@ -10,9 +10,9 @@ which no gradient check can see; the tests compare those with numbers worked by 
 
 import inspect
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,7 @@ LIMITS = {"check_grad": 1e-5, "directions": 1e-12, **gradient_check.LIMITS}
 """What is usually accepted of check_grad, an absolute number; relative errors of the others."""
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(NamedTuple):
     """What the checks say of one gradient.
 
     Attributes

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-TABLE = pd.read_csv(Path(__file__).with_name("tasks.csv"))
-TASKS = list(TABLE.itertuples(index=False, name="Task"))
+TASKS = list(pd.read_csv(Path(__file__).with_suffix(".csv")).itertuples(index=False, name="Task"))
 
 
 def file_of(module):
