@@ -41,20 +41,15 @@ def test_the_readme_names_the_classes_in_order():
     assert len(cells) == data.NUM_CLASSES == 10
 
 
-def test_training_and_validation_images():
-    training, validation = data.load_training()
-    for part, count in ((training, 54_000), (validation, 6_000)):
+def test_images_and_labels():
+    training, validation, test = parts = *data.load_training(), data.load_test()
+    for part, count in zip(parts, (54_000, 6_000, 10_000), strict=True):
         assert (part.images.shape, part.images.dtype) == ((count, 784), np.float32)
         assert (part.images.min(), part.images.max()) == (-0.5, 0.5)
         assert (part.labels.shape, part.labels.dtype) == ((count,), np.int64)
         assert np.bincount(part.labels).min() > 0.09 * count
     together = np.bincount(np.concatenate([training.labels, validation.labels]))
     assert together.tolist() == [6_000] * 10
-
-
-def test_test_images():
-    test = data.load_test()
-    assert (test.images.shape, test.images.dtype) == ((10_000, 784), np.float32)
     assert test.labels[:5].tolist() == [9, 2, 1, 1, 6]  # an ankle boot, a pullover, two trousers...
     assert np.bincount(test.labels).tolist() == [1_000] * 10
 

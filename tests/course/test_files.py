@@ -1,6 +1,5 @@
 """Writes that are whole or do not happen: errors, full disks, permissions, not-a-number."""
 
-import json
 import os
 import subprocess
 import sys
@@ -96,16 +95,11 @@ def test_permissions_are_those_of_any_new_file(tmp_path):
 # ---- text, JSON, arrays
 
 
-def test_text_is_utf8_with_line_feeds(path):
+def test_text_and_json_are_utf8_with_line_feeds(path):
     files.write_text(path, "± 0.3\nπ\n")
     assert path.read_bytes() == "± 0.3\nπ\n".encode()
-
-
-def test_json_round_trip(path):
-    content = {"rate": 0.1, "sizes": [784, 10], "none": None, "text": "±"}
-    files.write_json(path, content)
-    assert json.loads(path.read_text("utf-8")) == content
-    assert path.read_text("utf-8").endswith("}\n")
+    files.write_json(path, {"rate": 0.1, "none": None})
+    assert path.read_bytes() == b'{\n  "rate": 0.1,\n  "none": null\n}\n'
 
 
 def test_array_round_trip(path):
