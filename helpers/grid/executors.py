@@ -16,8 +16,6 @@ from functools import cache, partial
 
 from threadpoolctl import threadpool_info
 
-NO_DASK = "executor = 'dask' needs Dask: pip install 'dask[distributed]'"
-
 
 class ExecutorError(RuntimeError):
     """Workers cannot be had or cannot be used; the message says why."""
@@ -61,12 +59,13 @@ def dask_cluster(scheduler, timeout=20):
     """Open the executor of a running Dask cluster, whose workers need this project and its data."""
     try:
         from distributed import Client
-
+    except ImportError:
+        needed = "executor = 'dask' needs Dask: pip install 'dask[distributed]'"
+        raise ExecutorError(needed) from None
+    try:
         with ThreadPoolExecutor(1) as thread:  # a notebook's own thread has a loop already
             thread.submit(asyncio.run, _find_workers(scheduler, timeout)).result()
         client = Client(scheduler, timeout=timeout)
-    except ImportError:
-        raise ExecutorError(NO_DASK) from None
     except Exception as error:  # whatever answers there may send anything
         raise ExecutorError(
             f"scheduler = {scheduler!r}: no Dask scheduler with workers answers within "

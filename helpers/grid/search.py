@@ -174,10 +174,11 @@ def save(folder, unit, found):
 
 def load(folder, unit):
     """Read the runs of a finished unit; None if it is not whole and fitting: it trains again."""
+    # A damaged file may raise anything; `_runs` refuses what is whole but of another shape.
     with suppress(Exception), np.load(unit_file(folder, unit), allow_pickle=False) as file:
         if str(file["fingerprint"]) == unit.fingerprint:
             return _runs(unit, 0.0, **file)
-    return None  # whatever a damaged file raised
+    return None
 
 
 def _runs(unit, seconds, fingerprint, cross_entropy, accuracy, weights):

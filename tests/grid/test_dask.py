@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from contextlib import contextmanager, nullcontext, suppress
@@ -54,3 +55,9 @@ def test_what_is_no_scheduler_is_named_in_one_line(answer):
             pass
     assert str(error.value).startswith(f"scheduler = '{address}': no Dask scheduler with workers")
     assert time.monotonic() - start < 15 and "\n" not in str(error.value)
+
+
+def test_a_missing_dask_is_named_with_its_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(executors.ExecutorError, match="pip install"), executors.dask_cluster(""):
+        pass
