@@ -14,7 +14,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from helpers import files
-from helpers.notebook.refusals import WHERE, ParameterError, refusal
+from helpers.notebook.refusals import ParameterError, expecting, refusal
 
 INJECTED = "# Parameters"
 """How the cell begins that papermill adds."""
@@ -33,11 +33,8 @@ Depth = Annotated[int, Field(ge=0, le=100)]
 Many = Annotated[int, Field(ge=1, le=10_000)]
 Few = Annotated[int, Field(ge=1, le=1000)]
 Layers = Annotated[tuple[Many, ...], Field(max_length=100)]
-Several = Annotated[
-    tuple[Entry, ...],
-    Field(min_length=1, max_length=100, json_schema_extra={"uniqueItems": True}),
-    pydantic.AfterValidator(_distinct),
-]
+DIFFERENT = Field(min_length=1, max_length=100, json_schema_extra={"uniqueItems": True})
+Several = Annotated[tuple[Entry, ...], DIFFERENT, pydantic.AfterValidator(_distinct)]
 """Values of a hyperparameter that a grid combines with those of the others."""
 BatchSize = Annotated[int, Field(ge=1, le=54_000)]
 Positive = Annotated[float, Field(gt=0)]
@@ -131,11 +128,9 @@ class PartC(Part):
     def _has_scheduler(self):
         form = r"(\w+://)?[^/\s]+:\d+" if self.executor == "dask" else ""
         if not re.fullmatch(form, self.scheduler):
-            raise ParameterError(
-                f"scheduler = {self.scheduler!r} and executor = {self.executor!r}: expected an "
-                f"address such as 'tcp://host:8786' with 'dask', and none without it"
-                + WHERE.format(name="scheduler")
-            )
+            state = f"scheduler = {self.scheduler!r} and executor = {self.executor!r}"
+            words = "an address such as 'tcp://host:8786' with 'dask', and none without it"
+            raise expecting("scheduler", state, words)
         return self
 
 

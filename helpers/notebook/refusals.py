@@ -5,7 +5,6 @@ What is allowed is worded from the JSON schema that pydantic makes of a class of
 
 import difflib
 
-WHERE = "; set it in the parameters cell or with -p {name} VALUE"
 KINDS = {"integer": "a whole number", "number": "a number"}
 KINDS |= {"string": "a text", "boolean": "true or false"}
 LONGEST = 80
@@ -46,6 +45,12 @@ def in_words(schema):
     return " ".join([KINDS[schema["type"]], " and ".join(limits)]).strip() + end
 
 
+def expecting(name, state, words):
+    """Make the error for a parameter in a state that is not what words say."""
+    where = f"set it in the parameters cell or with -p {name} VALUE"
+    return ParameterError(f"{state}: expected {words}; {where}")
+
+
 def refusal(schemas, values, found):
     """Make one line of what pydantic found wrong: what came last, an unknown name if any."""
     if not found["loc"]:
@@ -56,8 +61,7 @@ def refusal(schemas, values, found):
     schema = schemas[name]
     state = f"{name} = {_short(values[name])}" if name in values else f"{name} is not set"
     hint = _hint(schema.get("items", schema), values.get(name))
-    where = WHERE.format(name=name)
-    return ParameterError(f"{state}: expected {in_words(schema)}{hint}{where}")
+    return expecting(name, state, in_words(schema) + hint)
 
 
 def _hint(schema, value):
