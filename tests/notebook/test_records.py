@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from functools import partial
 from types import SimpleNamespace
 
 import nbformat
@@ -16,16 +17,6 @@ from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RECORD, VARIES, Record, RecordError, read_records, record
 
 
-class Handle:
-    """What IPython gives back for an output that can be updated."""
-
-    def __init__(self, shown):
-        self._shown, self._place = shown, len(shown) - 1
-
-    def update(self, data, raw, metadata=None):
-        self._shown[self._place] = data
-
-
 @pytest.fixture
 def shown(monkeypatch):
     """Give the list of what is displayed, as a notebook would hold it in the end."""
@@ -37,7 +28,7 @@ def shown(monkeypatch):
         else:
             places[display_id] = len(outputs)
             outputs.append(data)
-        return Handle(outputs) if display_id else None
+        return SimpleNamespace(update=partial(display, display_id=display_id, update=True))
 
     for module in records, progress, sources:
         monkeypatch.setattr(module, "display", display)
