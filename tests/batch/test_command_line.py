@@ -240,6 +240,8 @@ def test_a_failed_part_keeps_its_traceback_and_the_earlier_results(part_a, tmp_p
     typed = f"python -m helpers a --quick --output '{output}' -p alpha 1"
     assert recorded.metadata.pop("helpers") == {"command": typed}
     assert recorded.metadata.keys() == {"kernelspec", "language_info"}
+    kept = [(cell.id, cell.metadata.tags) for cell in recorded.cells if cell.metadata]
+    assert kept[1:] == [("injected-parameters", ["injected-parameters"])]
 
     failed = output / "part_a.failed.ipynb"
     for cell, reason in {

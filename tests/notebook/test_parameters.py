@@ -164,7 +164,8 @@ def test_a_missing_value_and_another_name_are_refused(part):
 
 def test_injected_names_are_read_from_the_notebook_s_history():
     values = {**defaults("a"), "learning_rat": 1, "own": 2}
-    for history in [], ["learning_rat = 1"], ["# Parameters\nseed = 1", "own = 2"]:
+    injected = "# Parameters\nseed = 1"
+    for history in [], ["learning_rat = 1"], [f"{injected}\nlearning_rat = 1", injected, "own = 2"]:
         assert dict(read_parameters("a", values | {"In": history})) == dict(changed("a"))
     for form in "learning_rat = 1", "learning_rat: float = 1":
         with pytest.raises(ParameterError, match=r"'learning_rat'.* did you mean learning_rate\?"):
