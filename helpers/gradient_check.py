@@ -77,7 +77,8 @@ def _pushed(layers, images, step, chosen):
         for layer, ((W, b), h) in enumerate(zip(layers, activations, strict=True)):
             z, inputs = W @ h + b[:, None], np.vstack([h, np.ones_like(h[:1])])
             here = np.flatnonzero(homes[0] == layer)
-            for where in np.array_split(here, -(-len(here) * len(images) // COLUMNS_AT_ONCE) or 1):
+            num_blocks = max(1, -(-len(here) * len(images) // COLUMNS_AT_ONCE))
+            for where in np.array_split(here, num_blocks):
                 _, unit, source = homes[:, where]
                 moved = z[unit] + step * inputs[source]
                 pushed = np.repeat(z[:, None].astype(moved.dtype), len(where), axis=1)

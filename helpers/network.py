@@ -16,6 +16,7 @@ buffers made once), files, plots, other layer types, momentum, dropout.
 """
 
 from itertools import pairwise
+from math import prod
 
 import numpy as np
 
@@ -42,14 +43,14 @@ def unpack(weights, layer_sizes):
     """
     if weights.shape[-1] != num_weights(layer_sizes):
         raise ValueError(
-            f"weights have {weights.shape[-1]} entries, but layer_sizes = {tuple(layer_sizes)} "
-            f"needs {num_weights(layer_sizes)}"
+            f"weights have {weights.shape[-1]} entries, but "
+            f"layer_sizes = {tuple(layer_sizes)} needs {num_weights(layer_sizes)}"
         )
     shapes = [(n_out, n_in) for n_in, n_out in pairwise(layer_sizes)]
     shapes += [(n_out,) for n_out in layer_sizes[1:]]
     views, start = [], 0
     for shape in shapes:
-        end = start + np.prod(shape)
+        end = start + prod(shape)
         views.append(weights[..., start:end].reshape(*weights.shape[:-1], *shape))
         start = end
     depth = len(layer_sizes) - 1

@@ -79,7 +79,8 @@ def minibatches(num_images, batch_size, seed):
         Positions of images.
     """
     order = np.random.default_rng(seed).permutation(num_images)
-    return [order[start : start + batch_size] for start in range(0, num_images, batch_size)]
+    starts = range(0, num_images, batch_size)
+    return [order[start : start + batch_size] for start in starts]
 
 
 def step(layers, images, labels, rate, alpha=0.0):
@@ -203,7 +204,8 @@ def train(recipe, training, validation, on_epoch=None, dtype=np.float32):
     """
     images, labels = training.images.astype(dtype), training.labels
     weights = network.init_weights(recipe.layer_sizes, recipe.seed, dtype)
-    layers, history, interrupted = network.unpack(weights, recipe.layer_sizes), History(), False
+    layers = network.unpack(weights, recipe.layer_sizes)
+    watched, history, interrupted = training.first(NUM_WATCHED), History(), False
 
     def step_on(batch, rate):
         step(layers, images[batch], labels[batch], rate, recipe.alpha)
@@ -212,15 +214,14 @@ def train(recipe, training, validation, on_epoch=None, dtype=np.float32):
         result = weights.copy()
         try:
             for found in descend(recipe, len(labels), weights, step_on):
-                history.add(
-                    evaluate(layers, training.first(NUM_WATCHED)), evaluate(layers, validation)
-                )
+                history.add(evaluate(layers, watched), evaluate(layers, validation))
                 result = found
                 if on_epoch:
                     on_epoch(history)
         except KeyboardInterrupt:
             interrupted = True
-    return Trained(result, network.unpack(result, recipe.layer_sizes), history, interrupted)
+    layers = network.unpack(result, recipe.layer_sizes)
+    return Trained(result, layers, history, interrupted)
 
 
 def evaluate(layers, data):

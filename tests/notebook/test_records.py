@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from functools import partial
 from types import SimpleNamespace
 
@@ -12,7 +11,7 @@ import pandas as pd
 import pytest
 
 from helpers import notebook, sgd
-from helpers.notebook import parameters, progress, records, sources
+from helpers.notebook import parameters, progress, records
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RECORD, VARIES, Record, RecordError, read_records, record
 
@@ -30,7 +29,7 @@ def shown(monkeypatch):
             outputs.append(data)
         return SimpleNamespace(update=partial(display, display_id=display_id, update=True))
 
-    for module in records, progress, sources:
+    for module in records, progress:
         monkeypatch.setattr(module, "display", display)
     monkeypatch.setattr(records, "_shown", {})
     return outputs
@@ -180,31 +179,3 @@ def test_a_table_scrolls_in_its_box_is_escaped_and_has_a_plain_form(shown):
     assert "<td>a&lt;b</td>" in plain["text/html"] and "<th>0</th>" not in plain["text/html"]
     assert "<th>a&lt;b</th>" in indexed["text/html"]
     assert all("overflow-x: auto" in each["text/html"] and VARIES in each for each in shown)
-
-
-def test_the_source_is_shown_without_its_docstring(shown):
-    notebook.show_source(sgd.History.line, sources.source_of)
-    text = shown[0]["text/plain"]
-    assert text.startswith("# helpers.sgd\ndef line(self):\n    ")
-    assert "# helpers.notebook.sources\ndef source_of(item):" in text
-    assert '"""' not in text
-
-
-def luminance(colour):
-    colour = colour if len(colour) == 7 else "#" + "".join(2 * each for each in colour[1:])
-    channels = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
-    linear = np.where(channels <= 0.03928, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return linear @ [0.2126, 0.7152, 0.0722]
-
-
-def test_shown_source_has_colours_that_are_numbers_and_can_be_read(shown):
-    notebook.show_source(sgd.train, records.Record, progress.watch)
-    page = shown[0]["text/html"]
-    ground = luminance(sources.BACKGROUND)
-    colours = re.findall(r"(?<![-\w])color: ([^;\"]+)", page)
-    assert len(colours) > 50
-    for colour in set(colours):
-        assert re.fullmatch("#([0-9A-Fa-f]{3}){1,2}", colour)
-        assert (ground + 0.05) / (luminance(colour) + 0.05) >= 4.5, colour
-    assert set(re.findall(r"background: ([^;\"]+)", page)) <= {"#ffffff", sources.BACKGROUND}
-    assert "inherit" not in "".join(re.findall('style="[^"]*"', page))
