@@ -17,7 +17,7 @@ Left out on purpose: SciPy's check_grad and approx_fprime, which the notebook ca
 pictures (`helpers.figures`); gradients that are wrong on purpose (`helpers.broken_gradients`).
 """
 
-from dataclasses import dataclass
+from collections import namedtuple
 
 import numpy as np
 
@@ -220,26 +220,14 @@ def _share(ours, theirs):
     return float(np.abs(ours - theirs).max() / largest) if largest else 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class StepCurve:
-    """How the relative error of a derivative depends on the step.
+StepCurve = namedtuple("StepCurve", ["steps", "errors", "truncation", "rounding", "kinks"])
+"""How the relative error of a derivative depends on the step: arrays of shape (S,).
 
-    Attributes
-    ----------
-    steps : ndarray, shape (S,)
-    errors : dict of str to ndarray, shape (S,)
-        Measured, for each check in float64 and for "2-point, float32".
-    truncation, rounding : dict of str to ndarray, shape (S,)
-        What theory predicts for the checks in float64; a complex step has no rounding term.
-    kinks : ndarray of int, shape (S,)
-        ReLUs switched by a step forward or back, all chosen weights together.
-    """
-
-    steps: np.ndarray
-    errors: dict
-    truncation: dict
-    rounding: dict
-    kinks: np.ndarray
+``errors``, by name, are measured, for each check in float64 and for "2-point, float32";
+``truncation`` and ``rounding`` are what theory predicts for the checks in float64 (a complex step
+has no rounding term); ``kinks`` counts the ReLUs that a step forward or back switches, all chosen
+weights together.
+"""
 
 
 def step_curve(layers, images, labels, steps, chosen):
