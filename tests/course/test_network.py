@@ -221,11 +221,6 @@ def test_cross_entropy_agrees_with_scipy(columns, label):
     np.testing.assert_allclose(network.softmax(logits), np.exp(logs), atol=1e-13)
 
 
-def test_the_earlier_class_wins_a_tie():
-    layers = [(np.zeros((3, 4)), np.zeros(3))]
-    assert network.predict(layers, np.ones((2, 4))).tolist() == [0, 0]
-
-
 # ---- the gradient of the objective
 
 

@@ -16,11 +16,6 @@ from helpers.data import Images
 NUM_IMAGES, RATE = 53, 0.1
 
 
-def doubles(num_pixels, num_classes):
-    images, labels = some_images(NUM_IMAGES, num_pixels, num_classes)
-    return Images(images.astype(float), labels)
-
-
 def their_network(layers, data):
     """Make their classifier, let it allocate its arrays, and write our weights into them."""
     widths = [len(b) for _, b in layers]
@@ -43,7 +38,8 @@ def our_form(theirs):
     "layer_sizes", [(12, 3), (12, 8, 3), (12, 9, 7, 4), (12, 6, 6, 6, 6, 6, 3)], ids=str
 )
 def test_same_weights_as_scikit_learn(layer_sizes, alpha, batch_size):
-    data = doubles(layer_sizes[0], layer_sizes[-1])
+    images, labels = some_images(NUM_IMAGES, layer_sizes[0], layer_sizes[-1])
+    data = Images(images.astype(float), labels)
     recipe = sgd.Recipe(layer_sizes, 3, batch_size, RATE, alpha, seed=2, shuffle_seed=5)
     start = network.init_weights(layer_sizes, seed=2)
     theirs = their_network(network.unpack(start, layer_sizes), data)
