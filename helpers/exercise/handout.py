@@ -17,6 +17,8 @@ from helpers.files import PROJECT
 STUDENT = Path(__file__).with_name("student")
 """Laid over the copy of ours: README, the grid's training, no faults, errors in one line."""
 
+IGNORED = shutil.ignore_patterns("exercise", "__pycache__", ".*")
+"""JupyterLab's checkpoints (.ipynb_checkpoints) hold whole notebooks, outputs and all."""
 IN_CELLS = {
     'model_dir: str = "outputs"': 'model_dir: str = "data"',
     "figures.samples(training)": "from matplotlib import pyplot\n\n"
@@ -32,7 +34,7 @@ def write(folder):
         raise FileExistsError(f"{folder}: expected a new or empty folder for the hand-out")
     copy_helpers(folder)
     for name in "data", "notebooks":
-        shutil.copytree(PROJECT / name, folder / name)
+        shutil.copytree(PROJECT / name, folder / name, ignore=IGNORED)
     for name in "LICENSE", "requirements.txt":
         shutil.copy(PROJECT / name, folder)
     for task in TASKS:
@@ -48,9 +50,8 @@ def write(folder):
 
 def copy_helpers(folder):
     """Copy helpers without this package; the fast step and the faults would give solutions."""
-    ignored = shutil.ignore_patterns("exercise", "__pycache__")
-    shutil.copytree(PROJECT / "helpers", folder / "helpers", ignore=ignored)
-    shutil.copytree(STUDENT, folder, ignore=ignored, dirs_exist_ok=True)
+    shutil.copytree(PROJECT / "helpers", folder / "helpers", ignore=IGNORED)
+    shutil.copytree(STUDENT, folder, ignore=IGNORED, dirs_exist_ok=True)
 
 
 def blank(path, function, line=None):

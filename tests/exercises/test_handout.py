@@ -71,6 +71,7 @@ def test_no_line_of_a_solution_is_in_it(folder):
 
 
 def test_only_what_a_student_needs_is_in_it(folder):
+    assert handout.IGNORED("", [".ipynb_checkpoints", "a.ipynb"]) == {".ipynb_checkpoints"}
     assert {path.name for path in folder.iterdir()} == {
         "LICENSE", "README.md", "data", "helpers", "notebooks", "pyproject.toml", "requirements.txt"
     }  # fmt: skip
