@@ -61,10 +61,14 @@ class Model:
     """float32, shape (P,), in the order of `helpers.network.unpack`; read-only."""
     layers: list
     """(W, b) of each layer, views of the weights."""
-    initial_layers: list
-    """What training began with, drawn again."""
     card: dict
     """What NAME.json holds; see `make_card`."""
+
+    @property
+    def initial_layers(self):
+        """list of (ndarray, ndarray) : what training began with, drawn again."""
+        sizes, seed = self.card["layer_sizes"], self.card["seeds"]["seed"]
+        return network.unpack(network.init_weights(sizes, seed, np.float32), sizes)
 
     def __repr__(self):
         sizes = "-".join(map(str, self.card["layer_sizes"]))
@@ -146,8 +150,7 @@ def load_model(folder, name=BEST):
         weights = np.frombuffer(content[-4 * num_weights :], np.float32)
         if files.array_bytes(weights) != content:  # so that no header is ever interpreted
             raise ValueError(f"expected an array of {num_weights:,} float32 numbers")
-    initial = network.init_weights(sizes, card["seeds"]["seed"], np.float32)
-    return Model(weights, network.unpack(weights, sizes), network.unpack(initial, sizes), card)
+    return Model(weights, network.unpack(weights, sizes), card)
 
 
 def _paths(folder, name):
