@@ -1,0 +1,49 @@
+"""Checks of exercise D1: the weights of a layer as tiles of a picture."""
+
+import numpy as np
+
+from helpers.notebook.checks.structure import Check, an_array, expect, expect_close
+
+SIDE, GAP = 28, 2
+
+
+def checks_of_tile_W0(layer_sizes, rng):
+    checks = [
+        Check(f"{units} units", {"W": draw_units(units, rng)}, judge_tiles)
+        for units in (1, 4, 5, 7, 50)
+    ]
+    for columns in 3, 8:
+        given = {"W": draw_units(7, rng), "columns": columns}
+        checks.append(Check(f"7 units in {columns} columns", given, judge_tiles))
+    return checks
+
+
+def draw_units(units, rng):
+    return rng.normal(size=(units, SIDE * SIDE))
+
+
+def judge_tiles(given, picture):
+    """Every unit has its place, line by line, and NaN is everywhere else."""
+    W = given["W"]
+    units = len(W)
+    columns = given.get("columns") or int(np.ceil(np.sqrt(units)))
+    lines = -(-units // columns)
+    shape = lines * (SIDE + GAP) - GAP, columns * (SIDE + GAP) - GAP
+    name = f"the picture of {units} units, {lines} lines of {columns} tiles,"
+    picture = an_array(picture, shape, name)
+    covered = np.zeros(shape, bool)
+    for unit, weights in enumerate(W):
+        line, column = divmod(unit, columns)
+        top, left = line * (SIDE + GAP), column * (SIDE + GAP)
+        place = slice(top, top + SIDE), slice(left, left + SIDE)
+        covered[place] = True
+        tile = weights.reshape(SIDE, SIDE)
+        why = f": line {line}, column {column} of the tiles, counted from 0"
+        expect(
+            not np.array_equal(picture[place], tile.T),
+            f"the tile of unit {unit} is transposed: pixels go row by row",
+        )
+        expect_close(picture[place], tile, f"the tile of unit {unit}, pixel ", why)
+    rest = picture[~covered]
+    line = "gaps and places without a tile are"
+    expect(np.isnan(rest).all(), f"{line} {rest[~np.isnan(rest)][:1]}, expected NaN")
