@@ -1,6 +1,7 @@
-"""Numbers about a trained network that the pictures and tables are made of.
+"""Numbers that the pictures and tables are made of.
 
-Confusions, calibration, mistakes, and what the units of its layers respond to.
+About one network: confusions, calibration, mistakes, and what the units of its layers respond to.
+About a grid of networks: runs that differ in one hyperparameter, compared in pairs.
 
 What the functions share: `layers` is [(W_1, b_1), ..., (W_L, b_L)] as in `helpers.network`; `W` and
 `b` are those of the first layer, shapes (units, 784) and (units,); `images` has shape (n, 784),
@@ -9,9 +10,12 @@ What the functions share: `layers` is [(W_1, b_1), ..., (W_L, b_L)] as in `helpe
 Left out: drawing (`helpers.figures`), training, and the mathematics of the network itself.
 """
 
+from itertools import combinations
+from math import ceil, sqrt
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from helpers import network
 from helpers.data import IMAGE_SHAPE
@@ -19,6 +23,8 @@ from helpers.sgd import one_blas_thread
 
 GAP = 2
 """Pixels between the tiles of a picture of weights."""
+FACTORS = ["num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_epochs"]
+"""The hyperparameters of the assignment's grid, in its order; columns of a table of runs."""
 
 
 def probabilities(layers, images):
@@ -77,11 +83,16 @@ class Calibration(NamedTuple):
 def calibration(labels, probabilities):
     """Compare how sure a network is with how often it is right: a `Calibration`."""
     confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
+    is_right = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * 10).astype(int), 9)
-    counts, sure, hits = (np.bincount(bins, v, 10) for v in (None, confidence, right))
-    full, gaps = np.where(counts, counts, np.nan), (sure - hits) / len(labels)
-    return Calibration(counts, sure / full, hits / full, np.abs(gaps).sum(), gaps.sum())
+    counts = np.bincount(bins, minlength=10)
+    sum_confidence = np.bincount(bins, confidence, 10)
+    sum_right = np.bincount(bins, is_right, 10)
+    gaps = (sum_confidence - sum_right) / len(labels)
+    with np.errstate(invalid="ignore"):  # 0 / 0 in an empty bin gives NaN, which says it
+        return Calibration(
+            counts, sum_confidence / counts, sum_right / counts, np.abs(gaps).sum(), gaps.sum()
+        )
 
 
 def activity(layers, images):
@@ -120,13 +131,16 @@ def tile_W0(W, columns=None):
         Tiles of 28 x 28 line by line; the gaps of `GAP` pixels, and places without a tile, are
         NaN.
     """
-    columns = columns or int(np.ceil(np.sqrt(len(W))))
-    lines = -(-len(W) // columns)
-    height, width = np.add(IMAGE_SHAPE, GAP)
-    tiles = np.full((lines * columns, height, width), np.nan)
-    tiles[: len(W), :-GAP, :-GAP] = W.reshape(-1, *IMAGE_SHAPE)
-    picture = tiles.reshape(lines, columns, height, width).swapaxes(1, 2)
-    return picture.reshape(lines * height, columns * width)[:-GAP, :-GAP]
+    columns = columns or ceil(sqrt(len(W)))
+    lines = ceil(len(W) / columns)
+    height, width = IMAGE_SHAPE
+    picture = np.full((lines * (height + GAP) - GAP, columns * (width + GAP) - GAP), np.nan)
+    for unit, weights in enumerate(W):
+        line, column = divmod(unit, columns)
+        top = line * (height + GAP)
+        left = column * (width + GAP)
+        picture[top : top + height, left : left + width] = weights.reshape(IMAGE_SHAPE)
+    return picture
 
 
 def neighbour_correlation(W):
@@ -156,3 +170,56 @@ def most_exciting(W, b, images, count):
     with one_blas_thread():
         excitement = W @ images.T + b[:, None]
     return np.argsort(-excitement, axis=1, kind="stable")[:, :count]
+
+
+def side_by_side(table, factor):
+    """Put the accuracies side by side of runs that differ in one hyperparameter alone.
+
+    With a constant rate 50 epochs are the first half of 100: one trajectory, looked at twice. So
+    where `factor` is not the number of epochs, the mean over both lengths counts once.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a run: the columns `FACTORS`, ``alpha``, ``seed`` and ``accuracy``, which is not a
+        number for a run that diverged.
+    factor : str
+        One of `FACTORS`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A line for each setting of the others, a column for each value of `factor`.
+    """
+    others = [name for name in [*FACTORS, "alpha", "seed"] if name not in (factor, "num_epochs")]
+    groups = table.groupby([*others, factor]).accuracy
+    is_whole = groups.count() == groups.size()
+    return groups.mean().where(is_whole).unstack(factor)
+
+
+def paired_effects(table):
+    """Say what each hyperparameter does: differences of pairs that differ in it alone.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        See `side_by_side`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each two values of a hyperparameter: ``factor``, ``low``, ``high``,
+        ``num_pairs``, ``mean`` and ``sd`` of accuracy(high) - accuracy(low), and ``num_higher``,
+        the pairs in which the higher value did better. The spread tells how much the difference
+        depends on all else, chance included; the pairs of one grid share their seed.
+    """
+    rows = []
+    for factor in FACTORS:
+        accuracies = side_by_side(table, factor)
+        for low, high in combinations(accuracies.columns, 2):
+            differences = (accuracies[high] - accuracies[low]).dropna()
+            mean, sd = differences.mean(), differences.std()
+            num_higher = (differences > 0).sum()
+            rows.append([factor, low, high, len(differences), mean, sd, num_higher])
+    columns = ["factor", "low", "high", "num_pairs", "mean", "sd", "num_higher"]
+    return pd.DataFrame(rows, columns=columns)
