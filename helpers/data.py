@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from helpers import files
+from helpers.errors import OneLineError
 
 CLASS_NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat")
 CLASS_NAMES += ("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -30,7 +31,7 @@ SHA256 = {
 REMEDY = "get it back with 'git checkout -- data' or from the addresses in data/README.md"
 
 
-class DataError(ValueError):
+class DataError(OneLineError):
     """A data file is missing or not the original; the message names file and remedy."""
 
 

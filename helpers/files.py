@@ -41,6 +41,14 @@ def grid_folder(output_dir):
     return PROJECT / output_dir / ".grid"
 
 
+def resolve(path):
+    """Make a path absolute: ``~`` is the home folder, and a relative one begins at the project's.
+
+    So papermill, pytest and JupyterLab mean the same place, whatever folder they run in.
+    """
+    return PROJECT / Path(path).expanduser()
+
+
 def write_bytes(path, content):
     """Replace a file atomically; `content` is bytes.
 

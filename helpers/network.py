@@ -11,7 +11,7 @@ penalty. Leading axes of weights, W, b and logits are a *stack*: matrices (K, n_
 networks, evaluated on the same images. The dtype is that of the weights; complex weights are
 welcome wherever a complex step needs them.
 
-Left out on purpose: training (`helpers.sgd`), speed (`helpers.grid.lanes` takes the same step in
+Left out on purpose: training (`helpers.sgd`), speed (`helpers.grid.stack` takes the same step in
 buffers made once), files, plots, other layer types, momentum, dropout.
 """
 
@@ -94,9 +94,9 @@ def forward(layers, images):
     Raises
     ------
     ValueError
-        If the images do not have the width of the first layer.
+        If the images are not rows of the width that the first layer reads.
     """
-    check_width(layers, images)
+    check_images(layers, images)
     h, activations = images.T, []
     for W, b in layers:
         activations.append(h)
@@ -117,10 +117,23 @@ def softmax(logits):
     return e / e.sum(axis=-2, keepdims=True)
 
 
-def one_hot(labels, num_classes):
-    """Write labels as unit columns, shape (num_classes, n); ValueError for one that is no class."""
+def one_hot(labels, logits):
+    """Write labels as unit columns, shape (n_classes, n); whoever needs labels passes here.
+
+    Raises
+    ------
+    ValueError
+        If they are not one whole number for each column of the logits, or one is no class.
+    """
+    num_classes, num_images = logits.shape[-2:]
+    labels = np.asarray(labels)
+    if labels.shape != (num_images,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels: expected {num_images} whole numbers, one for each image, "
+            f"but their shape is {labels.shape} and their dtype {labels.dtype}"
+        )
     y = np.arange(num_classes)[:, None] == labels
-    if y.sum() < len(labels):
+    if y.sum() < num_images:
         raise ValueError(
             f"labels go from {labels.min()} to {labels.max()}, but the network has "
             f"{num_classes} classes, 0 to {num_classes - 1}"
@@ -140,7 +153,7 @@ def log_loss(logits, labels):
         In nats, averaged in double precision.
     """
     shifted = logits - logits.real.max(axis=-2, keepdims=True)
-    at_label = (shifted * one_hot(labels, logits.shape[-2])).sum(axis=-2)
+    at_label = (shifted * one_hot(labels, logits)).sum(axis=-2)
     losses = np.log(np.exp(shifted).sum(axis=-2)) - at_label
     return losses.mean(axis=-1, dtype=np.result_type(losses, np.float64))
 
@@ -156,8 +169,11 @@ def cross_entropy(layers, images, labels, alpha=0.0):
     ndarray, shape (...)
     """
     _, logits = forward(layers, images)
-    squares = sum((W * W).sum(axis=(-2, -1)) for W, _ in layers)
-    return log_loss(logits, labels) + alpha / 2 * squares
+    loss = log_loss(logits, labels)
+    if alpha:  # all squares summed take more time than a small forward pass
+        squares = sum((W * W).sum(axis=(-2, -1)) for W, _ in layers)
+        loss = loss + alpha / 2 * squares
+    return loss
 
 
 def backprop(layers, images, labels, alpha=0.0):
@@ -173,7 +189,7 @@ def backprop(layers, images, labels, alpha=0.0):
         The gradient, [(dW_1, db_1), ...], with the shapes of `layers`.
     """
     activations, logits = forward(layers, images)
-    delta = (softmax(logits) - one_hot(labels, logits.shape[-2])) / len(images)
+    delta = (softmax(logits) - one_hot(labels, logits)) / len(images)
     gradient = []
     for (W, _), h in zip(reversed(layers), reversed(activations), strict=True):
         gradient.append((delta @ h.mT + alpha * W, delta.sum(axis=-1)))
@@ -188,10 +204,11 @@ def predict(layers, images):
     return logits.argmax(axis=-2)
 
 
-def check_width(layers, images):
-    """Refuse images that do not fit the first layer."""
+def check_images(layers, images):
+    """Refuse images that are not rows of as many pixels as the first layer reads."""
     width = layers[0][0].shape[-1]
-    if images.shape[-1] != width:
+    if images.ndim != 2 or images.shape[1] != width:
         raise ValueError(
-            f"images have {images.shape[-1]} pixels, but the first layer reads {width}"
+            f"images: expected shape (n, {width}), one image a row, since the first layer reads "
+            f"{width} pixels, but their shape is {images.shape}"
         )

@@ -1,20 +1,25 @@
 """Mini-batch stochastic gradient descent: recipe, minibatches, the step, the loop.
 
-The step is w <- w - rate * gradient, on paper and here. `descend` is the only training loop; it is
-given a step, so that `helpers.grid.lanes` can train many networks with the same step in buffers.
-Training runs in float32 unless told otherwise, and with one BLAS thread.
+The step is w <- w - rate * gradient, on paper and here; `train` is the loop around it. Training
+runs in float32 unless told otherwise, and with one BLAS thread.
+
+What the functions share: `training` and `validation` are `helpers.data.Images`, images of shape
+(n, n_0) with labels of shape (n,); `layers` is [(W_1, b_1), ...] as in `helpers.network`.
 
 Left out on purpose: momentum, adaptive rates, early stopping, augmentation. None of them earned
 its line on this data; a running average of the late iterates, L2 and a cosine rate did.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from math import cos, pi
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from helpers import network
+from helpers.errors import OneLineError
+from helpers.threads import one_blas_thread
 
 AVERAGE_EVERY = 100
 """Steps between two iterates that enter the running average; a shorter epoch gives its last."""
@@ -22,8 +27,26 @@ NUM_WATCHED = 6_000
 """Training images, the first ones, on which the training curves are measured."""
 
 
-class DivergedError(ArithmeticError):
-    """The cross-entropy is no longer a finite number."""
+class DivergedError(OneLineError):
+    """The weights, or the cross-entropy, are no longer finite numbers.
+
+    Attributes
+    ----------
+    epoch, step : int
+        Where it happened, both counted from 1.
+    rate : float
+        The learning rate of that epoch.
+    history : History
+        The curves of the epochs before it.
+    """
+
+    def __init__(self, epoch, step, rate, history):
+        self.epoch, self.step, self.rate, self.history = epoch, step, rate, history
+        before = history.training_cross_entropy[-1]
+        super().__init__(
+            f"training diverged in epoch {epoch}, step {step}, at learning rate {rate:g} "
+            f"(cross-entropy before this epoch: {before:.4g}); choose a smaller learning_rate"
+        )
 
 
 @dataclass(frozen=True)
@@ -57,15 +80,23 @@ class Recipe:
     seed: int = 0
     shuffle_seed: int = 0
 
+    def __post_init__(self):
+        # A list, as JSON has it, becomes a tuple: recipes are keys of dicts.
+        object.__setattr__(self, "layer_sizes", tuple(self.layer_sizes))
+
     def rate(self, epoch):
         """Look up the learning rate of an epoch, counted from 0."""
         if self.schedule == "constant":
             return self.learning_rate
         return self.learning_rate * 0.5 * (1 + cos(pi * epoch / self.num_epochs))
 
-    def minibatches(self, num_images, epoch):
-        """Draw the minibatches of an epoch; see the function of this name."""
-        return minibatches(num_images, self.batch_size, [self.shuffle_seed, epoch])
+    def averages(self, epoch, number, num_batches):
+        """Tell whether the iterate after a step enters the running average.
+
+        The `number`-th step, from 1, of an epoch, from 0, that has `num_batches` of them.
+        """
+        is_late = epoch >= self.num_epochs - self.average_epochs
+        return is_late and number % min(AVERAGE_EVERY, num_batches) == 0
 
 
 def minibatches(num_images, batch_size, seed):
@@ -100,44 +131,33 @@ def step(layers, images, labels, rate, alpha=0.0):
         b -= rate * db
 
 
-def descend(recipe, num_images, weights, step):
-    """Run the loop of SGD, epoch by epoch.
+class RunningMean:
+    """The mean of iterates, w_mean <- w_mean + (w - w_mean) / k, without keeping them.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        Or whatever has its num_epochs, average_epochs, `rate` and `minibatches`.
-    num_images : int
-    weights : ndarray, shape (P,)
-        The initial ones; changed in place.
-    step : callable
-        Called with a minibatch (positions of images) and the epoch's learning rate.
-
-    Yields
-    ------
-    ndarray, shape (P,)
-        After 0, 1, 2, ... epochs: a copy of the weights, or, once averaging has begun, the
-        running mean of the late iterates, w_mean <- w_mean + (w - w_mean) / k.
+    Averaging the late iterates of SGD takes out much of their noise (Polyak and Juditsky 1992,
+    SIAM Journal on Control and Optimization 30, 838-855).
     """
-    mean, k = np.zeros(weights.shape), 0
-    yield weights.copy()
-    for epoch in range(recipe.num_epochs):
-        rate = recipe.rate(epoch)
-        batches = recipe.minibatches(num_images, epoch)
-        is_late = epoch >= recipe.num_epochs - recipe.average_epochs
-        for number, batch in enumerate(batches, start=1):
-            step(batch, rate)
-            if is_late and number % min(AVERAGE_EVERY, len(batches)) == 0:
-                k += 1
-                mean += (weights - mean) / k
-        yield mean.astype(weights.dtype) if k else weights.copy()
+
+    def __init__(self):
+        self.count = 0
+        self.mean = np.zeros(())
+
+    def add(self, weights):
+        """Take one more iterate, shape (P,), into the mean, which is kept in float64."""
+        self.count += 1
+        self.mean = self.mean + (weights - self.mean) / self.count
+
+    def over(self, weights):
+        """Give the mean in the dtype of `weights`; a copy of them if nothing was added yet."""
+        return self.mean.astype(weights.dtype) if self.count else weights.copy()
 
 
 @dataclass
 class History:
     """Learning curves, an entry after each epoch, from epoch 0 (the initial weights) on.
 
-    Training curves are measured on the first `NUM_WATCHED` images, validation curves on all.
+    They describe the network that training would return after that epoch. Training curves are
+    measured on the first `NUM_WATCHED` images, validation curves on all.
     """
 
     training_cross_entropy: list = field(default_factory=list)
@@ -148,40 +168,45 @@ class History:
     def __len__(self):
         return len(self.training_cross_entropy)
 
-    def add(self, training, validation):
-        """Append the (cross_entropy, accuracy) of one epoch; raise DivergedError if not finite."""
-        if not np.isfinite(training[0]):
-            last = f"{self.training_cross_entropy[-1]:.4g}" if len(self) else "never finite"
-            raise DivergedError(
-                f"training diverged in epoch {len(self)} (cross-entropy before it: {last}); "
-                f"choose a smaller learning_rate"
-            )
-        for curve, value in zip(vars(self).values(), (*training, *validation), strict=True):
-            curve.append(float(value))
+    def measure(self, layers, training, validation):
+        """Measure a network and append what is found to the curves."""
+        on_training = evaluate(layers, training.first(NUM_WATCHED))
+        on_validation = evaluate(layers, validation)
+        self.training_cross_entropy.append(float(on_training[0]))
+        self.training_accuracy.append(float(on_training[1]))
+        self.validation_cross_entropy.append(float(on_validation[0]))
+        self.validation_accuracy.append(float(on_validation[1]))
 
     def line(self):
         """Say the last epoch in one line of at most 75 characters."""
-        loss, accuracy, validation_loss, validation_accuracy = (c[-1] for c in vars(self).values())
         return (
-            f"epoch {len(self) - 1:3d}  training: {loss:.4f}, {accuracy:6.2%}  "
-            f"validation: {validation_loss:.4f}, {validation_accuracy:6.2%}"
+            f"epoch {len(self) - 1:3d}  training: {self.training_cross_entropy[-1]:.4f}, "
+            f"{self.training_accuracy[-1]:6.2%}  validation: "
+            f"{self.validation_cross_entropy[-1]:.4f}, {self.validation_accuracy[-1]:6.2%}"
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What training gives back; `layers` are views of `weights`, shape (P,).
+    """What training gives back."""
 
-    `interrupted` tells whether Ctrl-C, or the stop button, ended it early.
-    """
-
+    recipe: Recipe
     weights: np.ndarray
-    layers: list
+    """Shape (P,)."""
     history: History
-    interrupted: bool = False
+
+    @property
+    def layers(self):
+        """list of (ndarray, ndarray) : views of the weights."""
+        return network.unpack(self.weights, self.recipe.layer_sizes)
+
+    @property
+    def interrupted(self):
+        """bool : whether Ctrl-C, or the stop button, ended training before its last epoch."""
+        return len(self.history) <= self.recipe.num_epochs
 
 
-def train(recipe, training, validation, on_epoch=None, dtype=np.float32):
+def train(recipe, training, validation, on_epoch=lambda history: None, dtype=np.float32):
     """Train one network and keep its learning curves.
 
     Parameters
@@ -195,43 +220,71 @@ def train(recipe, training, validation, on_epoch=None, dtype=np.float32):
     Returns
     -------
     Trained
-        After an interrupt, the weights and curves of the epochs that were completed.
+        With the last iterate, or, if the recipe averages, the mean of the late ones. After an
+        interrupt, the weights and curves of the epochs that were completed.
 
     Raises
     ------
     DivergedError
-        Names the epoch and the last finite cross-entropy.
+        Names epoch, step and rate, and holds the curves so far.
     """
-    images, labels = training.images.astype(dtype), training.labels
+    images, labels = training.images.astype(dtype, copy=False), training.labels
+    weights = network.init_weights(recipe.layer_sizes, recipe.seed, dtype)
+    layers = network.unpack(weights, recipe.layer_sizes)  # views: a step moves the weights
+    result, average, history = weights.copy(), RunningMean(), History()
+    with one_blas_thread(), quiet_overflow(), suppress(KeyboardInterrupt):
+        history.measure(layers, training, validation)
+        on_epoch(history)
+        for epoch in range(recipe.num_epochs):
+            rate = recipe.rate(epoch)
+            batches = minibatches(len(labels), recipe.batch_size, [recipe.shuffle_seed, epoch])
+            for number, batch in enumerate(batches, start=1):
+                step(layers, images[batch], labels[batch], rate, recipe.alpha)
+                if not np.isfinite(layers[-1][1]).all():  # the biases of the logits go first
+                    raise DivergedError(epoch + 1, number, rate, history)
+                if recipe.averages(epoch, number, len(batches)):
+                    average.add(weights)
+            reached = average.over(weights)
+            history.measure(network.unpack(reached, recipe.layer_sizes), training, validation)
+            result = reached
+            on_epoch(history)
+    return Trained(recipe, result, history)
+
+
+def quiet_overflow():
+    """Let numbers overflow without a warning: whoever trains looks for divergence itself."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def step_losses(recipe, training, num_steps, dtype=np.float32):
+    """Train for a few steps and watch the cross-entropy of each minibatch before its own step.
+
+    Returns
+    -------
+    ndarray, shape (num_steps,)
+        Without the L2 term; NaN from the step on at which the cross-entropy is no longer finite.
+    """
+    losses = np.full(num_steps, np.nan)
     weights = network.init_weights(recipe.layer_sizes, recipe.seed, dtype)
     layers = network.unpack(weights, recipe.layer_sizes)
-    watched, history, interrupted = training.first(NUM_WATCHED), History(), False
-
-    def step_on(batch, rate):
-        step(layers, images[batch], labels[batch], rate, recipe.alpha)
-
-    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
-        result = weights.copy()
-        try:
-            for found in descend(recipe, len(labels), weights, step_on):
-                history.add(evaluate(layers, watched), evaluate(layers, validation))
-                result = found
-                if on_epoch:
-                    on_epoch(history)
-        except KeyboardInterrupt:
-            interrupted = True
-    layers = network.unpack(result, recipe.layer_sizes)
-    return Trained(result, layers, history, interrupted)
+    done = 0
+    with one_blas_thread(), quiet_overflow():
+        for epoch in count():
+            seed = [recipe.shuffle_seed, epoch]
+            for batch in minibatches(len(training.labels), recipe.batch_size, seed):
+                images, labels = training.images[batch].astype(dtype), training.labels[batch]
+                loss = network.cross_entropy(layers, images, labels)
+                if done == num_steps or not np.isfinite(loss):
+                    return losses
+                losses[done] = loss
+                done += 1
+                step(layers, images, labels, recipe.rate(epoch), recipe.alpha)
 
 
 def evaluate(layers, data):
     """Measure networks on `helpers.data.Images`: (cross_entropy, accuracy), each of shape (...)."""
     with one_blas_thread():
         _, logits = network.forward(layers, data.images)
-    hits = logits.argmax(axis=-2) == data.labels
-    return network.log_loss(logits, data.labels), hits.mean(axis=-1)
-
-
-def one_blas_thread():
-    """Hold BLAS to one thread: same bits everywhere, and no threads spinning on small products."""
-    return threadpool_limits(1, user_api="blas")
+    cross_entropy = network.log_loss(logits, data.labels)
+    is_right = logits.argmax(axis=-2) == data.labels
+    return cross_entropy, is_right.mean(axis=-1)

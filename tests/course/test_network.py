@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,14 +134,64 @@ def test_wrong_number_of_weights_is_refused(wrong):
         network.unpack(np.zeros(wrong), (2, 3, 2))
 
 
-@pytest.mark.parametrize("call", [network.cross_entropy, network.backprop])
-def test_images_and_labels_that_do_not_fit_are_refused(call):
+BOTH = pytest.mark.parametrize("call", [network.cross_entropy, network.backprop])
+
+
+@BOTH
+def test_images_that_do_not_fit_are_refused(call):
     layers, images, labels, _ = a_problem()
-    with pytest.raises(ValueError, match=r"^images have 6 pixels, .* reads 7$"):
-        call(layers, images[:, 1:], labels)
+    for wrong in images[:, 1:], images[0], images[None], images.T:
+        with pytest.raises(ValueError, match=r"^images: expected shape \(n, 7\), .* shape is \("):
+            call(layers, wrong, labels)
+
+
+@BOTH
+def test_labels_that_are_no_classes_are_refused(call):
+    layers, images, _, _ = a_problem()
     for wrong, found in ((-1, "-1 to 2"), (3, "0 to 3")):
         with pytest.raises(ValueError, match=rf"^labels go from {found}, .* 3 classes, 0 to 2$"):
             call(layers, images, np.array([wrong, 0, 1, 2, 2]))
+
+
+NO_LABELS = {
+    "texts": np.array(["0", "1", "2", "2", "1"]),
+    "one-hot": np.eye(3, dtype=int)[[0, 1, 2, 2, 1]],
+    "one label for all images": np.array([1]),
+    "a single number": 1,
+    "a column": np.array([[0], [1], [2], [2], [1]]),
+    "too many": np.arange(6) % 3,
+    "fractions": np.array([0.0, 1.0, 2.0, 2.0, 1.0]),
+    "true and false": np.array([True, False, True, True, False]),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("wrong", NO_LABELS.values(), ids=NO_LABELS)
+def test_what_is_not_a_whole_number_for_each_image_is_refused(call, wrong):
+    layers, images, _, _ = a_problem()
+    with pytest.raises(
+        ValueError, match=r"^labels: expected 5 whole numbers, .* shape is .* dtype"
+    ):
+        call(layers, images, wrong)
+
+
+@BOTH
+def test_one_hot_labels_are_refused_where_there_are_as_many_images_as_classes(call):
+    layers, images, labels, _ = a_problem(num_images=3)
+    with pytest.raises(ValueError, match="labels: expected 3 whole numbers"):
+        call(layers, images, np.eye(3, dtype=int)[labels])
+
+
+@BOTH
+@pytest.mark.parametrize("kind", [list, pd.Series, lambda labels: labels.astype(np.uint8)])
+def test_labels_may_be_any_sequence_of_whole_numbers(call, kind):
+    layers, images, labels, _ = a_problem()
+    found, expected = call(layers, images, kind(labels)), call(layers, images, labels)
+    np.testing.assert_array_equal(_flat(found), _flat(expected))
+
+
+def _flat(result):
+    return network.pack(result) if isinstance(result, list) else result
 
 
 # ---- initial weights

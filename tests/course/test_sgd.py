@@ -1,5 +1,6 @@
 """Training: its steps against the textbook, its order, its curves and its interrupts."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ for part in DATA:
 RECIPE = sgd.Recipe(SIZES, num_epochs=3, batch_size=4, learning_rate=0.05)
 
 
-def train(recipe=RECIPE, on_epoch=None, dtype=np.float32, **change):
+def train(recipe=RECIPE, on_epoch=lambda history: None, dtype=np.float32, **change):
     return sgd.train(replace(recipe, **change), DATA, some_images(9), on_epoch, dtype)
 
 
@@ -82,15 +83,14 @@ def test_training_learns_and_float32_stays_near_float64():
 
 @given(st.integers(1, 50), st.integers(1, 60))
 def test_an_epoch_visits_each_image_once_and_ends_with_the_rest(num_images, batch_size):
-    batches = replace(RECIPE, batch_size=batch_size).minibatches(num_images, 2)
+    batches = sgd.minibatches(num_images, batch_size, [0, 2])
     assert sorted(np.concatenate(batches)) == list(range(num_images))
     full, rest = divmod(num_images, batch_size)
     assert [len(batch) for batch in batches] == [batch_size] * full + [rest] * bool(rest)
 
 
 def test_every_epoch_and_shuffle_seed_has_an_order_of_its_own():
-    recipes = RECIPE, replace(RECIPE, shuffle_seed=1)
-    drawn = [recipe.minibatches(22, epoch) for recipe in recipes for epoch in range(4)]
+    drawn = [sgd.minibatches(22, 4, [seed, epoch]) for seed in (0, 1) for epoch in range(4)]
     orders = {tuple(np.concatenate(batches)) for batches in drawn}
     assert len(orders | {tuple(range(22))}) == 9
 
@@ -176,22 +176,43 @@ def test_an_interrupt_inside_an_epoch_drops_that_epoch_alone(monkeypatch, count)
     [({"learning_rate": 1e30}, 1), ({"learning_rate": 0.001, "alpha": 2400}, 2)],
     ids=["at once", "slowly"],
 )
-def test_divergence_names_epoch_and_last_loss(change, at_least):
-    losses = []
+def test_divergence_names_its_place_and_keeps_the_curves(monkeypatch, change, at_least):
+    losses, steps, step = [], [], sgd.step
+    monkeypatch.setattr(sgd, "step", lambda *problem: (steps.append(1), step(*problem)))
     with pytest.raises(sgd.DivergedError) as error:
         train(
             on_epoch=lambda h: losses.append(h.training_cross_entropy[-1]), num_epochs=50, **change
         )
-    assert len(losses) >= at_least
-    assert np.isfinite(losses).all()
-    expected = f"in epoch {len(losses)} (cross-entropy before it: {losses[-1]:.4g}); choose a small"
-    assert expected in str(error.value)
+    diverged = error.value
+    assert diverged.history.training_cross_entropy == losses and len(losses) >= at_least
+    assert (diverged.epoch - 1) * 6 + diverged.step == len(steps)
+    assert diverged.epoch == len(losses) and diverged.rate == change["learning_rate"]
+    line = str(diverged)
+    assert f"epoch {diverged.epoch}, step {diverged.step}, at learning rate" in line
+    assert f"before this epoch: {losses[-1]:.4g})" in line
 
 
-@pytest.mark.parametrize("loss", [np.inf, np.nan])
-def test_an_initial_loss_that_is_not_finite_is_divergence(loss):
-    with pytest.raises(sgd.DivergedError, match=r"in epoch 0 .*never finite"):
-        sgd.History().add((loss, 0.1), (1.0, 0.1))
+def test_weights_that_start_infinite_diverge_at_the_first_step(monkeypatch):
+    monkeypatch.setattr(network, "init_weights", lambda sizes, *_: np.full(79, np.inf, np.float32))
+    with pytest.raises(sgd.DivergedError, match=r"epoch 1, step 1, .*before this epoch: nan"):
+        train()
+
+
+def test_the_losses_of_first_steps_are_those_of_their_minibatches():
+    recipe = replace(RECIPE, alpha=0.1)
+    losses = sgd.step_losses(recipe, DATA, 8, np.float64)  # two steps into the second epoch
+    first_epoch, second_epoch, _ = textbook(recipe)
+    iterates = [network.init_weights(SIZES, 0), *first_epoch, *second_epoch]
+    batches = sgd.minibatches(22, 4, [0, 0]) + sgd.minibatches(22, 4, [0, 1])
+    for loss, weights, batch in zip(losses, iterates, batches, strict=False):
+        problem = network.unpack(weights, SIZES), DATA.images[batch], DATA.labels[batch]
+        assert loss == pytest.approx(network.cross_entropy(*problem), rel=1e-12)
+
+
+def test_the_losses_of_steps_that_explode_end_with_nan():
+    losses = sgd.step_losses(replace(RECIPE, learning_rate=1e30), DATA, 8)
+    num_finite = np.isfinite(losses).sum()
+    assert 1 <= num_finite < 8 and np.isfinite(losses[:num_finite]).all()
 
 
 # ---- learning curves
@@ -209,12 +230,18 @@ def test_history_starts_before_the_first_epoch_and_is_free_of_the_penalty(num_ep
             assert shares[epoch] == (network.predict(layers, data.images) == data.labels).mean()
 
 
-def test_curves_follow_the_iterates_and_watch_the_first_images_only(monkeypatch):
+@pytest.mark.parametrize("average_epochs", [0, 2])
+def test_curves_measure_the_network_that_is_returned(average_epochs):
+    trained = train(average_epochs=average_epochs)
+    expected = sgd.evaluate(trained.layers, some_images(9))
+    last = [curve[-1] for curve in vars(trained.history).values()]
+    assert last[2:] == [float(value) for value in expected]
+
+
+def test_curves_watch_the_first_images_only(monkeypatch):
     monkeypatch.setattr(sgd, "NUM_WATCHED", 5)
-    plain, averaged = train().history, train(average_epochs=2).history
-    np.testing.assert_array_equal(curves(averaged), curves(plain))
     expected = network.cross_entropy(initial_layers(np.float32), *DATA.first(5))
-    assert plain.training_cross_entropy[0] == pytest.approx(expected, rel=1e-12)
+    assert train().history.training_cross_entropy[0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_progress_is_reported_after_each_epoch():
@@ -229,12 +256,35 @@ def test_progress_is_reported_after_each_epoch():
 # ---- the machine
 
 
-def test_training_holds_blas_to_one_thread_and_lets_go():
-    def threads():
-        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+def blas_threads():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
-    before, during = threads(), []
-    train(on_epoch=lambda _: during.extend(threads()))
+
+def test_training_holds_blas_to_one_thread_and_lets_go():
+    before, during = blas_threads(), []
+    train(on_epoch=lambda _: during.extend(blas_threads()))
     assert before
     assert set(during) == {1}
-    assert threads() == before
+    assert blas_threads() == before
+
+
+def test_a_thread_that_leaves_does_not_free_the_others():
+    before = blas_threads()
+    with sgd.one_blas_thread():
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: train(num_epochs=1), range(8)))
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+
+
+def test_networks_trained_in_four_threads_are_those_trained_alone():
+    # Large enough for products that OpenBLAS would split over its threads.
+    data = some_images(200, num_pixels=784, num_classes=10)
+    recipes = [sgd.Recipe((784, 50, 10), 2, 64, 0.1, seed=seed) for seed in range(8)]
+
+    def run(recipe):
+        return sgd.train(recipe, data, data).weights.tobytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        side_by_side = list(pool.map(run, recipes))
+    assert side_by_side == [run(recipe) for recipe in recipes]
