@@ -3,7 +3,7 @@
 import numpy as np
 
 from helpers import network
-from helpers.notebook.checks.network import draw_problem, expect_pairs
+from helpers.notebook.checks.network import draw_problem, read_pairs, shapes_of
 from helpers.notebook.checks.structure import Check, an_array, expect, kind, recognise
 
 # ---- A5: minibatches
@@ -101,26 +101,25 @@ def checks_of_step(layer_sizes, rng):
 
 def take_step(step, layers, images, labels, rate, alpha):
     """Take a step, and tell where the arrays are then that the layers held before it."""
+    gradients = {
+        "gradient": network.backprop(layers, images, labels, alpha),
+        "without L2": network.backprop(layers, images, labels, 0.0),
+    }
     arrays = list(layers)
-    gradient = network.backprop(layers, images, labels, alpha)
-    without_l2 = network.backprop(layers, images, labels, 0.0)
     step(layers, images, labels, rate, alpha)
-    return {"arrays": arrays, "list": layers, "gradient": gradient, "without L2": without_l2}
+    return {"moved": arrays} | gradients
 
 
 def judge_step(given, found):
     """Compare each array with w - rate * gradient, by the student's own gradient."""
-    before, rate = given["layers"], given["rate"]
-    arrays = expect_pairs(found["arrays"], before, "layers")
-    gradient = expect_pairs(found["gradient"], before, "the gradient", ("dW", "db"))
-    without_l2 = expect_pairs(found["without L2"], before, "the gradient", ("dW", "db"))
-    for number, olds in enumerate(before):
-        news, slopes, bare = arrays[number], gradient[number], without_l2[number]
-        for symbol, old, new, g, g_bare in zip("Wb", olds, news, slopes, bare, strict=True):
-            expect_moved(f"{symbol}{number + 1}", old, new, rate, g, g_bare)
+    shapes = shapes_of(given["layers"])
+    read = [read_pairs(found[name], shapes, name) for name in ("moved", "gradient", "without L2")]
+    for number, pairs in enumerate(zip(given["layers"], *read, strict=True), start=1):
+        for symbol, arrays in zip("Wb", zip(*pairs, strict=True), strict=True):
+            expect_moved(f"{symbol}{number}", given["rate"], *arrays)
 
 
-def expect_moved(name, old, new, rate, gradient, without_l2):
+def expect_moved(name, rate, old, new, gradient, without_l2):
     """Compare one array with where a step should take it, and name the likely mistake."""
     bound = (
         "has not moved: `W = ...` and `layers[l] = ...` make new arrays, but the flat vector "

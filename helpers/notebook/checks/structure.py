@@ -158,6 +158,20 @@ def is_own(frame):
     return file.is_relative_to(HELPERS) and file.parent != CHECKS
 
 
+def is_refused(function, **given):
+    """Tell whether a call ends with ValueError: the `use` of checks of bad input."""
+    try:
+        function(*given.values())
+    except ValueError:
+        return True
+    return False
+
+
+def judge_refusal(given, refused):
+    """Judge what `is_refused` gives."""
+    expect(refused, "this is taken without a word, expected a ValueError")
+
+
 def expect(is_right, line):
     """Raise a `Fault` unless something is right."""
     if not is_right:
@@ -166,51 +180,50 @@ def expect(is_right, line):
 
 def an_array(value, shape, name):
     """Read an array, or a list of numbers, of a shape; a `Fault` says what it is instead."""
-    words = f"of shape {tuple(shape)}" if shape else "(one number)"
-    expect(value is not None, f"{name} is None, expected an array {words}; is a return missing?")
     try:
         array = np.asarray(value)
-    except ValueError:
+    except ValueError:  # lists of different lengths
         array = np.empty(0, object)
-    is_numeric = array.dtype.kind in "biufc"
-    expect(is_numeric, f"{name} is {kind(value)}, expected an array {words}")
-    expect(array.shape == shape, f"{name} has shape {array.shape}, expected {tuple(shape)}")
+    words = f"an array of shape {shape}" if shape else "one number"
+    expect(array.dtype.kind in "biufc", f"{name} is {kind(value)}, expected {words}")
+    expect(array.shape == shape, f"{name} has shape {array.shape}, expected {shape}")
     return array
 
 
 def a_list(value, length, name):
     """Read a list of a length; a `Fault` says what it is instead."""
-    expect(value is not None, f"{name} is None, expected a list; is a return missing?")
-    expect(isinstance(value, list), f"{name} is {kind(value)}, expected a list")
+    expect(isinstance(value, list), f"{name} is {kind(value)}, expected a list of {length}")
     expect(len(value) == length, f"{name} has {len(value)} entries, expected {length}")
     return value
 
 
 def kind(value):
     """Say in words what a piece of plain data is."""
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}"
-    if isinstance(value, str):
-        return value[:60]
-    return f"a {type(value).__name__}" + (f" of {len(value)}" if isinstance(value, list) else "")
+    if value is None:
+        return "None (is a return missing?)"
+    return value[:60] if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def is_close(found, expected):
-    """Tell whether all numbers agree to `CLOSE`; NaN agrees with NaN."""
-    size = np.abs(np.asarray(expected)[np.isfinite(expected)]).max(initial=0)
-    return np.allclose(found, expected, rtol=0, atol=CLOSE * max(size, 1e-3), equal_nan=True)
+    """Tell for all numbers together whether they agree to `CLOSE`; NaN agrees with NaN."""
+    return bool(np.all(agree(found, expected)))
+
+
+def agree(found, expected):
+    """Tell for each number whether it agrees."""
+    finite = np.abs(np.asarray(expected)[np.isfinite(expected)])
+    tolerance = CLOSE * max(finite.max(initial=0), 1e-3)
+    return np.isclose(found, expected, rtol=0, atol=tolerance, equal_nan=True)
 
 
 def expect_close(found, expected, name, why=""):
     """Raise a `Fault` that names the first entry in which two arrays of one shape differ."""
-    found, expected = np.asarray(found), np.asarray(expected)
-    if is_close(found, expected):
-        return
-    size = np.abs(expected[np.isfinite(expected)]).max(initial=0)
-    near = np.isclose(found, expected, rtol=0, atol=CLOSE * max(size, 1e-3), equal_nan=True)
-    place = tuple(np.argwhere(~near)[0].tolist())
-    entry = f"[{', '.join(map(str, place))}]" if place else ""
-    raise Fault(f"{name}{entry} is {found[place]:.6g}, expected {expected[place]:.6g}{why}")
+    near = agree(found, expected)
+    if not near.all():
+        place = tuple(np.argwhere(~near)[0].tolist())
+        value, right = np.asarray(found)[place], np.asarray(expected)[place]
+        entry = f"{list(place)}" if place else ""
+        raise Fault(f"{name}{entry} is {value:.6g}, expected {right:.6g}{why}")
 
 
 def recognise(found, expected, mistakes, name, why=""):
