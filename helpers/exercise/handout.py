@@ -66,7 +66,7 @@ def blank(path, function, line=None):
 def clear(path):
     """Take outputs, records and the fast step out of a notebook, and put `IN_CELLS` in."""
     notebook, _ = ClearOutputPreprocessor().preprocess(nbformat.read(path, as_version=4), {})
-    notebook.cells = [cell for cell in notebook.cells if "lanes.Lane" not in cell.source]
+    notebook.cells = [cell for cell in notebook.cells if "stack.Stack" not in cell.source]
     for cell in notebook.cells:
         for ours, theirs in IN_CELLS.items():
             cell.source = cell.source.replace(ours, theirs)

@@ -1,5 +1,5 @@
-"""Many networks side by side: units of work, the fast step, the search, the table."""
+"""Many networks side by side: jobs, the fast step, the search, the table."""
 
-from helpers.grid import beyond, executors, lanes, search, table, units
+from helpers.grid import beyond, executors, jobs, machine, search, stack, table
 
-__all__ = ["beyond", "executors", "lanes", "search", "table", "units"]
+__all__ = ["beyond", "executors", "jobs", "machine", "search", "stack", "table"]

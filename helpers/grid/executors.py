@@ -7,14 +7,13 @@ cluster, which is the business of the cluster's own tools.
 import asyncio
 import multiprocessing
 import os
-import platform
 import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 
-from threadpoolctl import threadpool_info
+from helpers.grid.machine import available_cores
 
 
 class ExecutorError(RuntimeError):
@@ -82,26 +81,6 @@ async def _find_workers(address, timeout):
         found = await asyncio.wait_for(server.identity(), timeout)
     if not found["workers"]:
         raise ValueError
-
-
-def available_cores():
-    """Count the cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@cache
-def blas_kernels():
-    """Name the kernels that NumPy's BLAS has chosen for this processor, e.g. "Haswell"."""
-    pools = (pool for pool in threadpool_info() if pool["user_api"] == "blas")
-    return next(pools, {}).get("architecture", "unknown")
-
-
-def machine():
-    """Describe the machine as far as it decides speed and the last bits of a result; a dict."""
-    system = {"system": platform.system(), "processor": platform.machine()}
-    return system | {"cores": available_cores(), "kernels": blas_kernels()}
 
 
 def _start_worker():

@@ -17,7 +17,7 @@ import numpy as np
 
 from helpers import data, network, sgd
 from helpers.files import write_bytes, write_text
-from helpers.grid import lanes
+from helpers.grid import stack
 from helpers.grid.executors import ExecutorError
 from helpers.sgd import Recipe
 
@@ -51,7 +51,7 @@ def search(units, folder, open_executor, resume=False, on_progress=lambda line: 
 
     Parameters
     ----------
-    units : list of helpers.grid.units.Unit
+    units : list of helpers.grid.jobs.Job
     folder : str or Path
         Of the finished units; made if needed.
     open_executor : callable
@@ -140,7 +140,7 @@ def train_unit(unit, folder):
         with suppress(OSError):
             write_text(unit_file(folder, unit, "epoch"), f"{epoch} {best}")
 
-    lanes.train(unit.recipes, training, on_epoch=on_epoch)
+    stack.train(unit.recipes, training, on_epoch=on_epoch)
     losses, accuracies, weights = zip(*map(found.get, unit.recipes), strict=True)
     scores = {"cross_entropy": losses, "accuracy": accuracies}
     return {"fingerprint": unit.fingerprint} | scores | {"weights": np.hstack(weights)}

@@ -1,38 +1,89 @@
-"""The table of a grid as a DataFrame: one row per run; written whole, read back with suspicion.
+"""The table of a grid as a DataFrame: one row per run; written whole, checked when read back.
 
-A `table` has the columns `TYPES`; cross_entropy and accuracy, on the validation images, are not a
+A row is a recipe, field by field, with its scores on the validation images; `recipe_of` gives the
+recipe back. In front stand the assignment's five factors. cross_entropy and accuracy are not a
 number where a run diverged. Left out: where the runs come from (`helpers.grid.search`) and their
 pictures (`helpers.figures`).
 """
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from helpers.files import write_text
-from helpers.sgd import DivergedError
+from helpers.sgd import Recipe
 
 FACTORS = ["num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_epochs"]
-TYPES = dict.fromkeys(FACTORS, int) | {"learning_rate": float, "alpha": float, "seed": int}
-TYPES |= {"cross_entropy": float, "accuracy": float, "diverged": bool}
+TYPES = {
+    "num_hidden_layers": int,
+    "num_units": int,  # of the widest hidden layer
+    "learning_rate": float,
+    "batch_size": int,
+    "num_epochs": int,
+    "layer_sizes": str,  # "784-30-30-30-10"
+    "alpha": float,
+    "schedule": str,
+    "average_epochs": int,
+    "seed": int,
+    "shuffle_seed": int,
+    "cross_entropy": float,
+    "accuracy": float,
+    "diverged": bool,
+}
+"""The columns of a table."""
+SCORES_AND_SEEDS = {"cross_entropy", "accuracy", "diverged", "seed", "shuffle_seed"}
 
 
 class TableError(ValueError):
-    """A table cannot be read; the message says where and why."""
+    """A table cannot be read, or holds nothing that could be ranked; the message says why."""
 
 
 def to_frame(runs):
-    """Tabulate runs (`helpers.grid.search.Run`), in their order; returns a table."""
-    table = pd.DataFrame([_row(run) for run in runs], columns=list(TYPES))
-    return table.assign(diverged=table.accuracy.isna()).astype(TYPES)
+    """Tabulate runs, in their order.
+
+    Parameters
+    ----------
+    runs : iterable
+        Of objects with a recipe, a cross_entropy and an accuracy (`helpers.grid.search.Run`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns `TYPES`.
+    """
+    rows = []
+    for run in runs:
+        row = asdict(run.recipe)
+        row["layer_sizes"] = "-".join(map(str, run.recipe.layer_sizes))
+        row |= _sizes(run.recipe)
+        row |= {"cross_entropy": run.cross_entropy, "accuracy": run.accuracy}
+        row["diverged"] = bool(np.isnan(run.accuracy))
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
 
 
-def _row(run):
-    hidden = run.recipe.layer_sizes[1:-1]
-    factors = {"num_hidden_layers": len(hidden), "num_units": max(hidden, default=0)}
-    return vars(run) | vars(run.recipe) | factors
+def _sizes(recipe):
+    """Give the two factors that are not fields of a recipe."""
+    hidden = recipe.layer_sizes[1:-1]
+    return {"num_hidden_layers": len(hidden), "num_units": max(hidden, default=0)}
+
+
+def recipe_of(row):
+    """Give the recipe of a row, as `DataFrame.itertuples` gives rows."""
+    return Recipe(
+        layer_sizes=tuple(int(size) for size in row.layer_sizes.split("-")),
+        num_epochs=row.num_epochs,
+        batch_size=row.batch_size,
+        learning_rate=row.learning_rate,
+        alpha=row.alpha,
+        schedule=row.schedule,
+        average_epochs=row.average_epochs,
+        seed=row.seed,
+        shuffle_seed=row.shuffle_seed,
+    )
 
 
 def write_table(path, table):
@@ -51,7 +102,8 @@ def read_table(path):
     path = Path(path)
     try:
         text = path.read_text("utf-8")
-        if not text.endswith("\n") or len({line.count(",") for line in text.splitlines()}) > 1:
+        num_commas = {line.count(",") for line in text.splitlines()}
+        if not text.endswith("\n") or len(num_commas) > 1:
             raise ValueError("cut off")
         table = pd.read_csv(io.StringIO(text), dtype=TYPES)
         _check(table)
@@ -62,14 +114,30 @@ def read_table(path):
 
 
 def _check(table):
+    """Raise ValueError if a column is missing or a row holds no possible result."""
     if list(table) != list(TYPES):
         raise ValueError("not the columns of a table of runs")
-    scores = table[["cross_entropy", "accuracy"]]
-    possible = table.cross_entropy.between(0, np.inf, "left") & table.accuracy.between(0, 1)
-    fine = np.where(table.diverged, scores.isna().all(axis=1), possible)
-    fine &= np.isfinite(table[["learning_rate", "alpha"]]).all(axis=1)
-    if not fine.all():
-        raise ValueError(f"line {fine.argmin() + 2} holds no possible result")
+    for line, row in enumerate(table.itertuples(), start=2):
+        scores = [row.cross_entropy, row.accuracy]
+        if row.diverged:
+            is_possible = np.isnan(scores).all()
+        else:
+            is_possible = 0 <= row.cross_entropy < np.inf and 0 <= row.accuracy <= 1
+        if not (is_possible and _is_recipe(row)):
+            raise ValueError(f"line {line} holds no possible result")
+
+
+def _is_recipe(row):
+    """Tell whether a row's fields are possible, and its factors those of its layers."""
+    sizes = {"num_hidden_layers": row.num_hidden_layers, "num_units": row.num_units}
+    counts = [row.num_epochs, row.average_epochs, row.seed, row.shuffle_seed]
+    return (
+        sizes == _sizes(recipe_of(row))
+        and np.isfinite([row.learning_rate, row.alpha]).all()
+        and row.schedule in ("constant", "cosine")
+        and min(counts) >= 0
+        and row.batch_size >= 1
+    )
 
 
 def ranked(table):
@@ -82,32 +150,35 @@ def ranked(table):
 
     Raises
     ------
-    DivergedError
+    TableError
         If none is left.
     """
     if table.diverged.all():
-        raise DivergedError("every run diverged; choose smaller learning rates")
-    order = {"by": ["accuracy", "cross_entropy"], "ascending": [False, True]}
-    return table[~table.diverged].sort_values(**order, kind="stable")
+        raise TableError("every run diverged; choose smaller learning rates")
+    finished = table[~table.diverged]
+    order = ["accuracy", "cross_entropy"]
+    return finished.sort_values(order, ascending=[False, True], kind="stable")
 
 
-def over_seeds(table, by=(*FACTORS, "alpha")):
+def over_seeds(table):
     """Average the validation accuracy of runs that differ in nothing but their seeds.
 
     Parameters
     ----------
     table : pandas.DataFrame
-    by : sequence of str
-        The columns in which runs differ by more than seeds.
+        More columns than `TYPES` are welcome; runs that differ in them stay apart.
 
     Returns
     -------
     pandas.DataFrame
-        The columns `by`, ``first_seed``, ``mean``, ``sd``, ``num_seeds`` and ``accuracies``; best
-        mean first.
+        What the runs share, then ``first_accuracy``, ``mean``, ``sd``, ``num_seeds`` and
+        ``accuracies``; best mean first.
     """
-    groups = table.groupby(list(by), sort=False).accuracy
-    found = groups.agg(first_seed="first", mean="mean", sd="std", num_seeds="size", accuracies=list)
+    shared = [name for name in table if name not in SCORES_AND_SEEDS]
+    accuracy = table.groupby(shared, sort=False).accuracy
+    found = accuracy.agg(
+        first_accuracy="first", mean="mean", sd="std", num_seeds="size", accuracies=list
+    )
     return found.reset_index().sort_values("mean", ascending=False, ignore_index=True)
 
 
@@ -117,15 +188,15 @@ def to_records(table):
 
 
 def sentences(table):
-    """Say each run in one line, in the words of the assignment's log."""
-    return "".join(map(_sentence, table.itertuples()))
+    """Say each run in one line, in the words of the assignment's log; returns one text."""
+    return "".join(_sentence(run) for run in table.itertuples())
 
 
 def _sentence(run):
-    scores = f"Unregularise CE: {run.cross_entropy:.5f}, accuracy: {run.accuracy:.2%}"
+    """Say a run; a run that diverged keeps the form, so that a program can read every line."""
     return (
         f"Hidden Lrs: {run.num_hidden_layers}, n_hidden_units: {run.num_units}, "
         f"Num Epoch: {run.num_epochs}, Batch size: {run.batch_size}, "
-        f"Learning rate: {run.learning_rate}, "
-        f"validation: {'diverged' if run.diverged else scores}\n"
+        f"Learning rate: {run.learning_rate}, Unregularise CE: {run.cross_entropy:.5f}, "
+        f"Validation accuracy: {run.accuracy:.2%}{' (diverged)' if run.diverged else ''}\n"
     )

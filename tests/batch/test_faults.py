@@ -12,7 +12,7 @@ from helpers.batch import output as batch
 from helpers.grid import executors
 from helpers.grid import search as grid_search
 from helpers.grid import table as grid_table
-from helpers.grid.units import list_runs, make_units
+from helpers.grid.jobs import list_runs, make_jobs
 from tests.tools import soak
 from tests.tools.soak_grid import GRID
 
@@ -30,7 +30,7 @@ def hidden(folder):
 def uninterrupted(folder):
     """Give the table of a search without a fault, in bytes."""
     recipes = list_runs(**GRID | {"batch_size": [1000]})
-    found = grid_search.search(make_units(recipes), folder, lambda: executors.processes(2))
+    found = grid_search.search(make_jobs(recipes), folder, lambda: executors.processes(2))
     grid_table.write_table(folder / "t.csv", grid_table.to_frame(found[r] for r in recipes))
     return (folder / "t.csv").read_bytes()
 

@@ -45,7 +45,7 @@ def main():
 def measure():
     """Time all contenders on all shapes; a dict of an entry without what follows from it."""
     use_one_core()
-    from helpers.grid.executors import blas_kernels
+    from helpers.grid.machine import blas_kernels
 
     kernels = blas_kernels()  # before SciPy and the others bring more kinds
     wall, cpu = time.perf_counter(), time.process_time()

@@ -21,7 +21,7 @@ import torch
 from sklearn.neural_network import MLPClassifier
 
 from helpers import network, sgd
-from helpers.grid.lanes import Lane
+from helpers.grid.stack import Stack
 from helpers.sgd import Recipe
 
 RATES = 0.01, 0.005, 0.05
@@ -56,7 +56,9 @@ def lane_of(shape, material, num_members=1, depths=None):
         for each in [shape._replace(num_hidden_layers=d) for d in depths or [shape[1]]]
         for k in range(num_members)
     ]
-    return Lane(recipes, material.training)
+    stack = Stack(recipes, material.training)
+    stack.set_rates(0)
+    return stack
 
 
 def running(shape, draw, step, num_networks=1):
@@ -80,8 +82,7 @@ def cut(order, shape):
 def this_project(shape, material, **members):
     """The project's fast step."""
     lane = lane_of(shape, material, **members)
-    draw = partial(lane.minibatches, len(material.training.labels))
-    return running(shape, draw, partial(lane.step, rate=lane.rate(0)), len(lane.members))
+    return running(shape, lane.minibatches, lane.step, len(lane.members))
 
 
 def paper(shape, material):
@@ -109,7 +110,7 @@ def blas_calls(shape, material, **members):
         return matmul(a, b, out=out)
 
     with mock.patch.object(np, "matmul", note):
-        lane.step(np.arange(shape.batch_size), lane.rate(0))
+        lane.step(np.arange(shape.batch_size))
 
     def run():
         for _ in range(some_steps(shape)):

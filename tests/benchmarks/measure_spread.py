@@ -25,8 +25,8 @@ from numpy._core import _multiarray_umath as simd
 from threadpoolctl import threadpool_info
 
 from helpers import data, files, network, sgd
-from helpers.grid import lanes
-from helpers.grid.units import list_runs, make_units
+from helpers.grid import stack
+from helpers.grid.jobs import list_runs, make_jobs
 from helpers.sgd import Recipe
 
 RESULT = Path(__file__).with_name("spread.json")
@@ -51,8 +51,8 @@ def part_c(seed):
     """Train a small grid; give the validation accuracy of every row, and of the best."""
     training, validation = data.load_training()
     runs, values = list_runs([3], [30, 50], [0.01, 0.05], [64], [2, 4], 0.0, seed, 1), {}
-    for unit in make_units(runs):
-        for recipe, weights in lanes.train(unit.recipes, training).items():
+    for job in make_jobs(runs):
+        for recipe, weights in stack.train(job.recipes, training).items():
             layers = network.unpack(weights, recipe.layer_sizes)
             width = recipe.layer_sizes[1]
             name = f"{width} units, {recipe.num_epochs} epochs, rate {recipe.learning_rate}"

@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.optimize import approx_fprime
 
 from helpers import analysis, data, figures, files, models, network, sgd
-from helpers.grid import lanes
+from helpers.grid import stack
 from helpers.grid.table import FACTORS, ranked, read_table, sentences
 from helpers.notebook import parameters
 from helpers.notebook.records import VARIES, read_records
@@ -187,7 +187,7 @@ def card(found):
     for name in "num_epochs", "batch_size", "learning_rate", "alpha", "cross_entropy", "accuracy":
         assert said[name] == getattr(best, name), name
     assert found.value("c", "best validation accuracy") == best.accuracy
-    assert {each["first_seed"] for each in card["repeats"]} <= {*found.table.accuracy}
+    assert {each["first_accuracy"] for each in card["repeats"]} <= {*found.table.accuracy}
 
 
 def scores(found):
@@ -235,7 +235,7 @@ def one_row(found):
 @cache
 def _accuracy_of(recipe):
     training, validation = data.load_training()
-    [weights] = lanes.train([recipe], training).values()
+    [weights] = stack.train([recipe], training).values()
     return sgd.evaluate(network.unpack(weights, recipe.layer_sizes), validation)[1]
 
 

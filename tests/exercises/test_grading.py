@@ -39,7 +39,7 @@ MISTAKES = {
         "along_axes(layers, images, labels, alpha, 1j * step, chosen).imag / step",
         "two_point(layers, images, labels, alpha)",
     ),
-    "the next seeds forgotten": ("grid.units", "seed + num_seeds)", "seed + 1)"),
+    "the next seeds forgotten": ("grid.jobs", "seed + num_seeds)", "seed + 1)"),
     "a unit is lost": ("analysis", "np.ceil(", "np.floor("),
 }
 """What students write: module, our text, theirs."""
@@ -116,7 +116,7 @@ FILES = {
     "network": ("this is no Python", "SyntaxError: invalid syntax (network.py"),
     "sgd": ("import there_is_no_such_module", "ModuleNotFoundError"),
     "gradient_check": (CHEAT, "int64 of shape (), expected float64"),
-    "grid.units": ("def list_runs(*arguments): import os; os.fork()", "not allowed: os.fork"),
+    "grid.jobs": ("def list_runs(*arguments): import os; os.fork()", "not allowed: os.fork"),
     "analysis": ("def tile_W0(W): open(OUTSIDE, 'a').write('x')", "not allowed: open"),
 }
 """What stands at the end of a file, to break it or to reach into the grading."""

@@ -29,13 +29,13 @@ for path in pathlib.Path("helpers").rglob("*.py"):
 import numpy as np
 from helpers import network, sgd
 from helpers.data import Images
-from helpers.grid import lanes
+from helpers.grid import stack
 
 rng = np.random.default_rng(0)
 data = Images(rng.normal(size=(50, 784)), rng.integers(0, 10, 50))
 recipe = sgd.Recipe((784, 5, 10), 2, 8, 0.1, 0.01, average_epochs=1)
 weights = sgd.train(recipe, data, data, dtype=float).weights
-assert (lanes.train([recipe], data, float)[recipe] == weights).all()
+assert (stack.train([recipe], data, float)[recipe] == weights).all()
 """
 
 

@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from helpers.grid.jobs import list_runs, make_jobs
 from helpers.grid.table import to_frame
-from helpers.grid.units import list_runs, make_units
 
 SMALL = {"num_hidden_layers": [1, 2], "num_units": [4], "learning_rate": [0.05, 0.1]}
 SMALL |= {"batch_size": [700, 1000], "num_epochs": [1, 2], "alpha": 0.0, "seed": 0, "num_seeds": 1}
@@ -12,7 +12,7 @@ SMALL |= {"batch_size": [700, 1000], "num_epochs": [1, 2], "alpha": 0.0, "seed":
 
 def units(largest=2, **changes):
     """Four units, or as many as the changes make."""
-    return make_units(list_runs(**SMALL | changes), largest)
+    return make_jobs(list_runs(**SMALL | changes), largest=largest)
 
 
 @contextmanager

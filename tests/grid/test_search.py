@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from helpers import data
-from helpers.grid import executors, lanes, search
+from helpers.grid import executors, search, stack
 from tests.grid.grids import content, in_this_process, units
 
 
@@ -26,7 +26,7 @@ def test_each_run_is_the_network_trained_by_itself(tmp_path):
     training, _ = data.load_training()
     assert len(found) == 16 and len(list(tmp_path.iterdir())) == 4
     for recipe, run in list(found.items())[::3]:
-        alone = lanes.train([recipe], training)[recipe]
+        alone = stack.train([recipe], training)[recipe]
         assert run.recipe == recipe and run.weights.tobytes() == alone.tobytes()
 
 

@@ -1,11 +1,13 @@
 """The table: ranked, averaged over seeds, written, and read back with suspicion."""
 
+import re
+
 import numpy as np
 import pytest
 
 from helpers.grid import table as grid_table
 from helpers.grid.search import Run
-from helpers.sgd import DivergedError, Recipe
+from helpers.sgd import Recipe
 
 NAN = float("nan")
 
@@ -20,17 +22,39 @@ def table(*runs):
 
 def test_a_row_says_what_was_run_and_found():
     frame = table((0.8712, 0.41234, 0.01, 3), (NAN, NAN, 0.5, 0))
-    assert list(frame) == list(grid_table.TYPES)
-    assert frame.iloc[0].to_list() == [2, 30, 0.01, 16, 50, 0.0, 3, 0.41234, 0.8712, False]
+    assert list(frame) == list(grid_table.TYPES) and list(frame)[:5] == grid_table.FACTORS
+    layers, training = [2, 30, 0.01, 16, 50, "784-30-30-10"], [0.0, "constant", 0, 3, 0]
+    assert frame.iloc[0].to_list() == [*layers, *training, 0.41234, 0.8712, False]
     assert frame.diverged.to_list() == [False, True]
     run = Run(Recipe((784, 10), 1, 1, 0.1), 0.5, 0.8, np.zeros(1), 0.0)
     assert grid_table.to_frame([run]).iloc[0, :2].to_list() == [0, 0]
 
 
+RECIPES = [
+    Recipe((784, 30, 30, 10), 50, 16, 0.1),
+    Recipe((784, 512, 256, 10), 40, 64, 1e-9, 2e-4, "cosine", 20, 5, 7),
+    Recipe((784, 10), 0, 54_000, 1 / 3, shuffle_seed=2**32 - 1),
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_row_gives_its_recipe_back(recipe, tmp_path):
+    path = tmp_path / "t.csv"
+    frame = grid_table.to_frame([Run(recipe, 0.4, 0.8, np.zeros(1), 0.0)])
+    grid_table.write_table(path, frame)
+    for table in frame, grid_table.read_table(path):
+        [row] = table.itertuples()
+        assert grid_table.recipe_of(row) == recipe
+    changed = frame.assign(num_units=frame.num_units + 1)
+    grid_table.write_table(path, changed)
+    with pytest.raises(grid_table.TableError, match="line 2"):
+        grid_table.read_table(path)
+
+
 def test_ranking_is_by_accuracy_then_cross_entropy():
     frame = table((0.8, 0.5, 1, 0), (0.9, 0.4, 1, 0), (0.9, 0.3, 1, 0), (NAN, NAN, 1, 0))
     assert grid_table.ranked(frame).index.to_list() == [2, 1, 0]
-    with pytest.raises(DivergedError, match="every run diverged"):
+    with pytest.raises(grid_table.TableError, match="every run diverged"):
         grid_table.ranked(frame[3:])
 
 
@@ -38,7 +62,7 @@ def test_mean_and_sd_over_seeds_by_hand():
     # 0.8, 0.84, 0.88: mean 0.84, sd sqrt((0.04^2 + 0 + 0.04^2) / 2) = 0.04.
     frame = table((0.8, 1, 1, 0), (0.83, 1, 2, 0), (0.84, 1, 1, 1), (0.88, 1, 1, 2))
     first, second = grid_table.over_seeds(frame).itertuples()
-    assert (first.first_seed, first.accuracies) == (0.8, [0.8, 0.84, 0.88])
+    assert (first.first_accuracy, first.accuracies) == (0.8, [0.8, 0.84, 0.88])
     assert first.mean == pytest.approx(0.84) and first.sd == pytest.approx(0.04)
     assert second.mean == 0.83 and np.isnan(second.sd) and second.learning_rate == 2
 
@@ -64,6 +88,9 @@ DAMAGE = [
     ("1.0,16,50", "inf,16,50", "line 3"),
     ("0.9,False", "0.9,perhaps", "cannot be read"),
     ("2,30,", ",30,", "Integer column has NA"),
+    ("784-30-30-10", "784-30-10", "line 3"),
+    ("784-30-30-10", "784-30-x-10", "invalid literal"),
+    ("constant", "linear", "line 3"),
 ]
 
 
@@ -91,6 +118,8 @@ def test_a_sentence_reads_like_the_assignments_log():
     good, bad = grid_table.sentences(frame).splitlines()
     assert good == (
         "Hidden Lrs: 2, n_hidden_units: 30, Num Epoch: 50, Batch size: 16, "
-        "Learning rate: 0.01, validation: Unregularise CE: 0.41235, accuracy: 87.12%"
+        "Learning rate: 0.01, Unregularise CE: 0.41235, Validation accuracy: 87.12%"
     )
-    assert bad.endswith("Learning rate: 9.0, validation: diverged")
+    assert bad.endswith("Unregularise CE: nan, Validation accuracy: nan% (diverged)")
+    form = r"Hidden Lrs: \d+, .*Unregularise CE: (.+), Validation accuracy: ([^%]+)%"
+    assert all(re.match(form, line) for line in (good, bad))

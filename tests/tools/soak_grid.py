@@ -13,7 +13,7 @@ from helpers.batch import signals
 from helpers.grid import executors
 from helpers.grid import search as grid_search
 from helpers.grid import table as grid_table
-from helpers.grid.units import list_runs, make_units
+from helpers.grid.jobs import list_runs, make_jobs
 
 GRID = {
     "num_hidden_layers": [0, 1],
@@ -44,7 +44,7 @@ def _search_and_publish(folder, alpha):
     recipes = list_runs(**GRID | {"alpha": alpha})
     unit_folder = files.grid_folder(folder)
     with batch.output_lock(folder):
-        units = make_units(recipes, largest=2)
+        units = make_jobs(recipes, largest=2)
         found = grid_search.search(units, unit_folder, lambda: executors.processes(2), resume=True)
         table = grid_table.to_frame(found[recipe] for recipe in recipes)
         with batch.staging(folder) as stage:

@@ -1,0 +1,72 @@
+"""Jobs: every run once, in the assignment's order, together where that saves time."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from helpers import data
+from helpers.grid import beyond, jobs, machine, stack
+from helpers.grid.jobs import list_runs, make_jobs
+from helpers.notebook import parameters
+from helpers.sgd import Recipe
+from tests.grid.grids import SMALL
+
+FULL = {name: parameters.full("c")[name] for name in SMALL}
+FEW = data.Images(np.zeros((2, 784), np.float32), np.arange(2))
+
+
+def test_the_full_grid_is_162_runs_in_the_order_of_the_assignment():
+    runs = list_runs(**FULL)
+    assert len(set(runs)) == len(runs) == 162
+    first = Recipe((784, 30, 30, 30, 10), 50, 16, 0.005)
+    third = replace(first, batch_size=32)
+    assert runs[:3] == [first, replace(first, num_epochs=100), third]
+    assert runs[-1] == Recipe((784, 50, 50, 50, 50, 50, 10), 100, 64, 0.05)
+
+
+def networks(job):
+    return jobs.checkpoints(job.recipes)
+
+
+def test_the_full_grid_is_nine_stacks_of_nine_networks_longest_first():
+    found = make_jobs(list_runs(**FULL))
+    assert [(len(job.recipes), len(networks(job))) for job in found] == [(18, 9)] * 9
+    assert found == sorted(found, key=lambda job: -job.cost)
+    assert found[0].recipes[0].layer_sizes[1] == 50 and found[0].recipes[0].batch_size == 16
+
+
+def test_each_run_is_in_one_job_no_larger_than_asked_by_seeds_which_share_minibatches():
+    runs = list_runs(**FULL | {"num_seeds": 2})
+    for largest in (1, 4, 9):
+        found = make_jobs(runs, largest=largest)
+        assert sorted(map(repr, runs)) == sorted(repr(r) for job in found for r in job.recipes)
+        for job in found:
+            assert len(networks(job)) <= largest
+            stack.Stack(job.recipes, FEW)
+    assert all(len({recipe.shuffle_seed for recipe in job.recipes}) == 1 for job in found)
+
+
+def test_repeats_take_the_next_seeds_for_weights_and_minibatches():
+    found = jobs.repeats([Recipe((2, 2), 1, 1, 0.1, seed=3, shuffle_seed=3)], 2)
+    assert [(each.seed, each.shuffle_seed) for each in found] == [(4, 4), (5, 5)]
+
+
+def test_the_options_are_five_networks_per_seed():
+    found = make_jobs(beyond.options(), largest=5)
+    assert [(len(job.recipes), len(networks(job))) for job in found] == [(7, 5)] * 4
+    assert all(len({recipe.seed for recipe in job.recipes}) == 1 for job in found)
+
+
+def test_the_fingerprint_covers_all_that_decides_the_numbers(monkeypatch):
+    recipe = list_runs(**SMALL)[0]
+    others = replace(recipe, num_epochs=3), replace(recipe, alpha=0.001)
+    found = {jobs.fingerprint(each) for each in (recipe, *others)}
+    assert "np.matmul" in "".join(jobs.CODE) and "np.savez" in jobs.CODE[-1]
+    for module, name, value in [
+        (data, "SPLIT_SEED", 1),
+        (machine, "blas_kernels", lambda: "another"),
+        (jobs, "CODE", ["another"]),
+    ]:
+        monkeypatch.setattr(module, name, value)
+        found.add(jobs.fingerprint(recipe))
+    assert len(found) == 6
