@@ -51,9 +51,9 @@ def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: Non
         If the recipes cannot share a stack.
     """
     stack = Stack(recipes, training, dtype)
-    means = {recipe: RunningMean() for recipe in recipes}
+    means = {recipe: sgd.RunningMean() for recipe in recipes}
     found = {}
-    with sgd.one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+    with sgd.one_blas_thread(), sgd.quiet_overflow():
         for epoch in range(1 + max(recipe.num_epochs for recipe in recipes)):
             if epoch > 0:
                 train_epoch(stack, epoch - 1, means)
@@ -66,31 +66,14 @@ def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: Non
 
 def train_epoch(stack, epoch, means):
     """Take the steps of one epoch, counted from 0."""
+    averaging = {recipe: mean for recipe, mean in means.items() if recipe.average_epochs}
     stack.set_rates(epoch)
     batches = stack.minibatches(epoch)
     for number, batch in enumerate(batches, start=1):
         stack.step(batch)
-        if number % min(sgd.AVERAGE_EVERY, len(batches)) == 0:
-            for recipe, mean in means.items():
-                if recipe.num_epochs - recipe.average_epochs <= epoch < recipe.num_epochs:
-                    mean.add(stack.read(recipe))
-
-
-class RunningMean:
-    """The mean of iterates, mean <- mean + (weights - mean) / k, kept in float64."""
-
-    def __init__(self):
-        self.count = 0
-        self.mean = np.zeros(())
-
-    def add(self, weights):
-        """Take one more iterate, shape (P,), into the mean."""
-        self.count += 1
-        self.mean = self.mean + (weights - self.mean) / self.count
-
-    def over(self, weights):
-        """Give the mean in the dtype of `weights`; `weights` itself if nothing was added yet."""
-        return self.mean.astype(weights.dtype) if self.count else weights
+        for recipe, mean in averaging.items():
+            if recipe.averages(epoch, number, len(batches)):
+                mean.add(stack.read(recipe))
 
 
 @dataclass

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from helpers.errors import OneLineError
 from helpers.files import write_text
 from helpers.sgd import Recipe
 
@@ -37,7 +38,7 @@ TYPES = {
 SCORES_AND_SEEDS = {"cross_entropy", "accuracy", "diverged", "seed", "shuffle_seed"}
 
 
-class TableError(ValueError):
+class TableError(OneLineError):
     """A table cannot be read, or holds nothing that could be ranked; the message says why."""
 
 

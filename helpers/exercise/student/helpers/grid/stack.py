@@ -11,7 +11,7 @@ from helpers import network, sgd
 def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: None):
     """Train runs: {recipe: weights}; `on_epoch` gets the same for each one that has ended."""
     found = {}
-    with sgd.one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+    with sgd.one_blas_thread(), sgd.quiet_overflow():
         for recipe in recipes:
             found[recipe] = train_one(recipe, training, dtype)
             on_epoch(recipe.num_epochs, {recipe: found[recipe]})
@@ -23,13 +23,11 @@ def train_one(recipe, training, dtype):
     images, labels = training.images.astype(dtype, copy=False), training.labels
     weights = network.init_weights(recipe.layer_sizes, recipe.seed, dtype)
     layers = network.unpack(weights, recipe.layer_sizes)
-    mean, count = np.zeros(weights.shape), 0
+    mean = sgd.RunningMean()
     for epoch in range(recipe.num_epochs):
         batches = sgd.minibatches(len(labels), recipe.batch_size, [recipe.shuffle_seed, epoch])
-        is_late = epoch >= recipe.num_epochs - recipe.average_epochs
         for number, batch in enumerate(batches, start=1):
             sgd.step(layers, images[batch], labels[batch], recipe.rate(epoch), recipe.alpha)
-            if is_late and number % min(sgd.AVERAGE_EVERY, len(batches)) == 0:
-                count += 1
-                mean += (weights - mean) / count
-    return mean.astype(dtype) if count else weights
+            if recipe.averages(epoch, number, len(batches)):
+                mean.add(weights)
+    return mean.over(weights)
