@@ -49,6 +49,10 @@ def resolve(path):
     return PROJECT / Path(path).expanduser()
 
 
+written = set()
+"""The paths that this process has written."""
+
+
 def write_bytes(path, content):
     """Replace a file atomically; `content` is bytes.
 
@@ -62,6 +66,7 @@ def write_bytes(path, content):
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+        written.add(path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from helpers import data, files, models
 from helpers.batch import output
 from helpers.notebook import parameters as known
-from helpers.notebook.parameters import FULL, MANNER, PARTS
-from helpers.notebook.refusals import ParameterError, in_words, unknown
+from helpers.notebook.parameters import FULL, PARTS, RUN_OPTIONS
+from helpers.notebook.refusals import ParameterError, unknown
 
 PROGRAM = "python -m helpers"
 CHANGED = files.OUTPUTS / "changed"
@@ -56,7 +56,7 @@ def parse(words):
     options.parameters = {name: _value(text) for name, text in options.parameters}
     shortcuts = {name: getattr(options, name) for name in ("resume", "executor", "scheduler")}
     options.parameters |= {name: value for name, value in shortcuts.items() if value}
-    options.changed = bool(options.parameters.keys() - MANNER)
+    options.changed = bool(options.parameters.keys() - RUN_OPTIONS)
     usual = CHANGED if options.changed else files.OUTPUTS
     usual = files.OUTPUTS / "quick" if options.quick else usual
     options.output = Path(os.path.realpath(options.output or usual))
@@ -113,12 +113,12 @@ def parameter_help():
     for part, kind in PARTS.items():
         quick, full = known.defaults(part), known.full(part)
         lines.append(f"\npart {part}, {_about(FULL_SECONDS[part])}: {kind.__doc__}")
-        for name, schema in kind.described().items():
+        for name, field in kind.model_fields.items():
             value = "the output folder" if name == "model_dir" else repr(full[name])
             small = f"   (quick: {quick[name]!r})" if full[name] != quick[name] else ""
             if name != "output_dir":
                 lines.append(f"  {name} = {value}{small}")
-                lines.append(f"      {schema['description']}: {in_words(schema)}")
+                lines.append(f"      {field.description}")
     return "\n".join(lines)
 
 

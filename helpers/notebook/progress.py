@@ -6,60 +6,80 @@ The recorded notebook keeps what was shown last; all of it may differ from run t
 import secrets
 import time
 
-from IPython import get_ipython
-from IPython.display import display
+from IPython.core.getipython import get_ipython
 
+from helpers.notebook.display import show
 from helpers.notebook.records import VARIES
 
 PROGRESS = "application/vnd.helpers.progress+json"
 """Marks a line that tells how far a long cell is: the command line shows these and no others."""
-SECONDS = 1.0
-"""Between two drawings of a growing picture, at least."""
+SECONDS_BETWEEN_DRAWINGS = 1.0
 
 
-class live:
-    """A line that shows how far a long cell is; ``update(text)`` replaces it."""
-
-    def __init__(self):
-        self._handle = display(_line(""), raw=True, display_id=True)
-
-    def update(self, text):
-        """Replace the line."""
-        self._handle.update(_line(text), raw=True)
+def progress_line():
+    """Show a line that tells how far a long cell is; ``update(text)`` of the result replaces it."""
+    return ProgressLine()
 
 
-class watch:
-    """A picture that is drawn again as a network trains, and under it a line for each epoch.
+def live_curve(draw):
+    """Make a picture that is drawn again as a network trains, and under it a line for each epoch.
 
-    Give it to `helpers.sgd.train` as ``on_epoch``. It draws at most once a second, and at the end.
+    It is drawn at most once a second, and at the end of the cell, however that ends: the curve of a
+    training that diverges is there up to its last finite epoch.
 
     Parameters
     ----------
     draw : callable
         Takes a `helpers.sgd.History`, returns a picture of `helpers.figures`.
+
+    Returns
+    -------
+    callable
+        For `helpers.sgd.train` as ``on_epoch``.
     """
+    return LiveCurve(draw)
+
+
+class ProgressLine:
+    """See `progress_line`."""
+
+    def __init__(self):
+        self._display_id = secrets.token_hex(8)
+        show(_line(""), display_id=self._display_id)
+
+    def update(self, text):
+        """Replace the line."""
+        show(_line(text), display_id=self._display_id, update=True)
+
+
+class LiveCurve:
+    """See `live_curve`."""
 
     def __init__(self, draw):
-        self._draw, self._id, self._next = draw, secrets.token_hex(8), 0.0
+        self._draw = draw
+        self._display_id = secrets.token_hex(8)
+        self._next_drawing = 0.0
+        self._history = None
 
     def __call__(self, history):
         self._history = history
-        if time.monotonic() >= self._next:
-            self._show()
-        display(_line(history.line()), raw=True)
+        if get_ipython() and time.monotonic() >= self._next_drawing:
+            self._show_picture()
+        show(_line(history.line()))
 
-    def _show(self):
+    def _show_picture(self):
+        is_first = self._next_drawing == 0
         data, metadata = self._draw(self._history).bundle()
-        again = {"display_id": self._id, "update": self._next > 0}
-        display(data | {VARIES: {}}, raw=True, metadata=metadata, **again)
-        if not self._next:
+        data = data | {VARIES: {}}
+        show(data, metadata=metadata, display_id=self._display_id, update=not is_first)
+        if is_first:
             get_ipython().events.register("post_run_cell", self._end)
-        self._next = time.monotonic() + SECONDS
+        self._next_drawing = time.monotonic() + SECONDS_BETWEEN_DRAWINGS
 
     def _end(self, result):
-        """Draw the last epoch when the cell ends, however it ends."""
+        """Draw the last epoch when the cell ends."""
         get_ipython().events.unregister("post_run_cell", self._end)
-        self._show()
+        self._show_picture()
 
 
 def _line(text):

@@ -7,14 +7,15 @@ the numbers with the tolerance that was recorded. Left out: where tolerances com
 """
 
 import math
-import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from IPython.display import display
 
-from helpers.notebook.refusals import OneLineError
+from helpers.errors import OneLineError
+from helpers.notebook import output
+from helpers.notebook.cells import outputs
+from helpers.notebook.display import show
 
 RECORD = "application/vnd.helpers.record+json"
 VARIES = "application/vnd.helpers.varies+json"
@@ -80,6 +81,11 @@ _shown = {}
 """What this kernel has recorded, by name; `finish` looks through it."""
 
 
+def forget():
+    """Forget what has been recorded: the notebook begins again."""
+    _shown.clear()
+
+
 def record(name, value, **bound):
     """Show a value with its tolerance and let later runs be compared with it.
 
@@ -103,7 +109,7 @@ def record(name, value, **bound):
     [(kind, limit)] = bound.items() or [("exactly", 0)]
     value, limit = np.asarray(value).item(), np.asarray(limit).item()
     _shown[name] = entry = Record(name, value if math.isfinite(value) else None, kind, limit)
-    display({"text/plain": str(entry), RECORD: asdict(entry)}, raw=True)
+    show({"text/plain": str(entry), RECORD: asdict(entry)})
 
 
 def read_records(notebook):
@@ -114,8 +120,7 @@ def read_records(notebook):
     RecordError
         If one is outside its bound, or two have one name.
     """
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    found = [Record(**out.data[RECORD]) for out in outputs if RECORD in out.get("data", {})]
+    found = [Record(**entry) for entry in outputs(notebook, RECORD)]
     records = {each.name: each for each in found}
     if len(records) < len(found):
         raise RecordError("two recorded values have the same name")
@@ -124,11 +129,11 @@ def read_records(notebook):
 
 
 def finish(settings):
-    """End a notebook: name the files that it wrote; refuse a value outside its bound.
+    """End a notebook: name the files that it wrote, let its folder go, refuse a failed value.
 
     Parameters
     ----------
-    settings : Part
+    settings : Settings
         From `read_parameters`.
 
     Raises
@@ -136,9 +141,12 @@ def finish(settings):
     RecordError
         In one line, if a recorded value was shown as FAILED.
     """
-    where = "" if os.path.isabs(settings.output_dir) else " in the project's folder"
+    place = settings.parameters.output_dir
+    is_relative = not Path(place).expanduser().is_absolute()
+    where = " in the project's folder" if is_relative else ""
     names = ", ".join(settings.written()) or "nothing"
-    varies(f"written to {settings.output_dir}{where}: {names}")
+    varies(f"written to {place}{where}: {names}")
+    output.release()
     _refuse_failed(_shown)
 
 
@@ -155,7 +163,7 @@ def varies(text):
     ----------
     text : str
     """
-    display({"text/plain": text, VARIES: {}}, raw=True)
+    show({"text/plain": text, VARIES: {}})
 
 
 def show_table(frame):
@@ -166,10 +174,10 @@ def show_table(frame):
     frame : pandas.DataFrame
         Wide ones scroll inside their own box.
     """
-    index = not isinstance(frame.index, pd.RangeIndex)
+    index = type(frame.index).__name__ != "RangeIndex"  # of rows that are only numbered
     page = frame.to_html(index=index, border=0)
     box = f'<div style="overflow-x: auto; font-size: 90%">{page}</div>'
-    display({"text/plain": frame.to_string(index=index), "text/html": box, VARIES: {}}, raw=True)
+    show({"text/plain": frame.to_string(index=index), "text/html": box, VARIES: {}})
 
 
 def short(number):

@@ -1,25 +1,21 @@
 """Refusals in one line: the value, what is allowed, where to set it.
 
-What is allowed is worded from the JSON schema that pydantic makes of a class of parameters.
+The rule that a value breaks is said by pydantic; what is added here is what somebody needs to set
+the value right.
 """
 
 import difflib
 
-KINDS = {"integer": "a whole number", "number": "a number"}
-KINDS |= {"string": "a text", "boolean": "true or false"}
+from helpers.errors import OneLineError
+
 LONGEST = 80
 """Characters of a refused value that a message shows."""
-
-
-class OneLineError(ValueError):
-    """An error that says all in its message: a notebook shows no traceback above it."""
-
-    def _render_traceback_(self):
-        return [f"{type(self).__name__}: {self}"]
+TEXT_FOR = {"int_type": "", "bool_type": "", "float_type": "; YAML needs 1.0e-3 for 1e-3"}
+"""pydantic's names of errors where a text is a number in quotes -> what else may have caused it."""
 
 
 class ParameterError(OneLineError):
-    """A value has the wrong type or is out of range; the message says what is allowed."""
+    """A parameter is unknown or has a value that is not allowed; the message says what is."""
 
 
 def unknown(name, accepted):
@@ -30,47 +26,56 @@ def unknown(name, accepted):
     return ParameterError(f"unknown parameter {name!r}: expected one of {listed}{hint}")
 
 
-def in_words(schema):
-    """Say in words what a schema accepts, e.g. "a number above 0"."""
-    if "enum" in schema:
-        return "one of " + ", ".join(map(repr, schema["enum"]))
-    if schema["type"] == "array":
-        fewest = "1 or more " if "minItems" in schema else ""
-        kind = "different values" if "uniqueItems" in schema else "values"
-        return f"a list of {fewest}{kind}, each {in_words(schema['items'])}"
-    low = {"minimum": "at least {:,}", "exclusiveMinimum": "above {:,}"}
-    high = {"maximum": "at most {:,}", "exclusiveMaximum": "below {:,}"}
-    limits = [text.format(schema[key]) for key, text in (low | high).items() if key in schema]
-    end = ", not empty" if "minLength" in schema else ""
-    return " ".join([KINDS[schema["type"]], " and ".join(limits)]).strip() + end
+def refusal(fields, values, error):
+    """Make one line of what pydantic found wrong: an unknown name, or else the first fault.
+
+    Parameters
+    ----------
+    fields : dict
+        Name of a parameter -> pydantic's `FieldInfo`.
+    values : dict
+        What was refused.
+    error : pydantic.ValidationError
+    """
+    faults = error.errors()
+    for fault in faults:
+        if fault["type"] == "extra_forbidden":
+            return unknown(fault["loc"][0], fields)
+    fault = faults[0]
+    name, *position = fault["loc"]
+    rule = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    rule = rule.replace("tuple", "list").replace("Tuple", "it").replace("String", "it")
+    entry = f"entry {_short(fault['input'])} " if position else ""
+    state = f"{name} = {_short(values[name])}"
+    meaning = f"({fields[name].description})"
+    line = f"{state}: {entry}{rule}{_hint(fault)} {meaning}; {_where(name, fields[name])}"
+    return ParameterError(line)
 
 
-def expecting(name, state, words):
-    """Make the error for a parameter in a state that is not what words say."""
-    where = f"set it in the parameters cell or with -p {name} VALUE"
-    return ParameterError(f"{state}: expected {words}; {where}")
+def not_set(name, fields):
+    """Make the error for a parameter that the parameters cell does not set."""
+    return ParameterError(
+        f"{name} is not set ({fields[name].description}); {_where(name, fields[name])}"
+    )
 
 
-def refusal(schemas, values, found):
-    """Make one line of what pydantic found wrong: what came last, an unknown name if any."""
-    if not found["loc"]:
-        return found["ctx"]["error"]
-    name = found["loc"][0]
-    if name not in schemas:
-        return unknown(name, schemas)
-    schema = schemas[name]
-    state = f"{name} = {_short(values[name])}" if name in values else f"{name} is not set"
-    hint = _hint(schema.get("items", schema), values.get(name))
-    return expecting(name, state, in_words(schema) + hint)
+def _where(name, field):
+    """Say where to set a parameter; papermill's -p cannot pass a list."""
+    if not isinstance(field.default, tuple):
+        return f"set it in the parameters cell or with -p {name} VALUE"
+    entries = ",".join(map(str, field.default))
+    example = list(field.default)
+    return (
+        f"set it in the parameters cell, with -p {name} {entries}, "
+        f"or with papermill's -y '{name}: {example}'"
+    )
 
 
-def _hint(schema, value):
+def _hint(fault):
     """Explain the commonest slip: a number that arrives as a text."""
-    entries = value if isinstance(value, (list, tuple)) else [value]
-    if schema["type"] == "string" or not any(isinstance(e, str) for e in entries):
+    if fault["type"] not in TEXT_FOR or not isinstance(fault["input"], str):
         return ""
-    yaml = "; YAML needs 1.0e-3 for 1e-3" if schema["type"] == "number" else ""
-    return f" (a text was given: leave out the quotes{yaml})"
+    return f", but a text was given: leave out the quotes{TEXT_FOR[fault['type']]}"
 
 
 def _short(value):

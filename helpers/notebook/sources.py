@@ -4,7 +4,7 @@ import ast
 import inspect
 import textwrap
 
-from IPython.display import display
+from helpers.notebook.display import show
 
 
 def source_of(item):
@@ -19,4 +19,4 @@ def source_of(item):
 def show_source(*items):
     """Display the source of functions, classes or methods, in the colours of whoever shows it."""
     text = "\n\n".join(f"# {item.__module__}\n{source_of(item)}" for item in items)
-    display({"text/markdown": f"```python\n{text}\n```", "text/plain": text}, raw=True)
+    show({"text/markdown": f"```python\n{text}\n```", "text/plain": text})

@@ -13,6 +13,7 @@ import nbformat
 from nbformat.validator import iter_validate
 
 from helpers.notebook import parameters
+from helpers.notebook.cells import parameters_of
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import BOUNDS, RECORD, VARIES, Record, short
 from helpers.report import pages
@@ -54,7 +55,7 @@ class PartRun:
         headings = (heading for cell in notebook.cells for heading in _headings(cell))
         self.title = next(headings, f"Part {self.part.upper()}")
         self.command = notebook.metadata.get("helpers", {}).get("command", "")
-        self.parameters = parameters.literals(notebook, "parameters", "injected-parameters")
+        self.parameters = parameters_of(notebook)
         self.changes = _differing(self.parameters, parameters.full(self.part))
         self.is_default = not _differing(self.parameters, parameters.defaults(self.part))
         self.values = [self._value(output) for output in shown if RECORD in output.data]
@@ -78,7 +79,9 @@ def percent(share):
 
 def _differing(used, usual):
     """List what differs from the usual values, of the parameters that matter: name -> usual."""
-    names = [name for name in used if name not in parameters.MANNER | {"output_dir", "model_dir"}]
+    names = [
+        name for name in used if name not in parameters.RUN_OPTIONS | {"output_dir", "model_dir"}
+    ]
     return {name: usual.get(name) for name in names if used[name] != usual.get(name)}
 
 

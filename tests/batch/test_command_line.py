@@ -18,7 +18,6 @@ from helpers.batch.command_line import main
 from helpers.batch.request import make_plan, parse
 from helpers.notebook import parameters
 from helpers.notebook.parameters import FULL, PARTS
-from helpers.notebook.refusals import in_words
 
 
 @pytest.fixture
@@ -172,11 +171,11 @@ def test_help_shows_what_the_command_uses_and_nothing_that_is_refused(capsys):
     assert "examples:" in shown and "output_dir" not in shown
     for part, kind in PARTS.items():
         section = shown.split(f"\npart {part}, about ")[1].split("\npart ")[0]
-        schemas = kind.described()
-        for name in schemas.keys() - {"output_dir", "model_dir"}:
+        fields = kind.model_fields
+        for name in fields.keys() - {"output_dir", "model_dir"}:
             full, quick = parameters.full(part)[name], parameters.defaults(part)[name]
             small = f"   (quick: {quick!r})" if full != quick else ""
-            words = f"{schemas[name]['description']}: {in_words(schemas[name])}"
+            words = fields[name].description
             assert f"  {name} = {full!r}{small}\n      {words}\n" in section + "\n"
     assert "num_units = [30, 40, 50]   (quick: [30, 50])" in shown
 
@@ -195,8 +194,8 @@ def test_nothing_but_one_line_and_the_status_from_the_shell(closed):
 PARAMETERS = "\n".join(f"{name} = {value!r}" for name, value in parameters.defaults("a").items())
 WRITE = """from helpers import notebook
 settings = notebook.read_parameters("a", globals())
-(settings.folder / "result.txt").write_text(f"alpha {alpha}")
-line = notebook.live()
+(settings.output_dir / "result.txt").write_text(f"alpha {alpha}")
+line = notebook.progress_line()
 line.update("so far so good")
 print("no line made for it")"""
 LIMITED = 'notebook.record("validation accuracy", alpha, at_most=1)'

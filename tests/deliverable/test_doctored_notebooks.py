@@ -14,7 +14,7 @@ from helpers.notebook.records import RECORD, VARIES, Record
 SETUP = """
 import sys
 from IPython.display import display
-from helpers.notebook import live, record, varies"""
+from helpers.notebook import progress_line, record, varies"""
 FIGURES = """
 record("accuracy", 0.87125, abs=0.008)
 record("relative error", 3.1e-7, at_most=1e-5)"""
@@ -25,7 +25,7 @@ print("rate   accuracy")
 print("0.01     87.1 %")"""
 PICTURE = """
 import base64, io, PIL.Image
-line = live()
+line = progress_line()
 line.update("epoch 10 of 10")
 content = io.BytesIO()
 PIL.Image.new("L", (9, 9), 255).save(content, "png")

@@ -1,0 +1,78 @@
+"""What stands in the cells of a notebook, read without running any of it.
+
+A notebook is a dict: the JSON of its file as `read` gives it, or what nbformat makes of that.
+"""
+
+import ast
+import json
+from contextlib import suppress
+from pathlib import Path
+
+PARAMETERS = "application/vnd.helpers.parameters+json"
+"""Marks the output that shows the parameters a run took."""
+PARAMETERS_TAG, INJECTED_TAG = "parameters", "injected-parameters"
+"""The tags of the parameters cell and of the cell that papermill puts after it."""
+
+
+def read(path):
+    """Read a notebook's file as plain JSON.
+
+    Raises
+    ------
+    OSError, ValueError
+        There is no such file, or it is no notebook of format 4.
+    """
+    notebook = json.loads(Path(path).read_text("utf-8"))
+    if not isinstance(notebook, dict) or notebook.get("nbformat") != 4:
+        raise ValueError("not a notebook of format 4")
+    return notebook
+
+
+def source(cell):
+    """Give the text of a cell; a file holds it as a list of lines."""
+    return "".join(cell["source"])
+
+
+def tagged(notebook, tag):
+    """List the cells that carry a tag."""
+    return [cell for cell in notebook["cells"] if tag in cell["metadata"].get("tags", [])]
+
+
+def outputs(notebook, mime_type):
+    """List what the cells of a notebook displayed under a MIME type."""
+    shown = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    return [each["data"][mime_type] for each in shown if mime_type in each.get("data", {})]
+
+
+def parameters_of(notebook):
+    """Read a notebook's parameters; a dict, with lists for tuples.
+
+    They are those that its run has shown or, before a run, the values in its parameters cell and in
+    papermill's. What is no plain value there, such as ``[64] * 3``, is left out.
+    """
+    shown = outputs(notebook, PARAMETERS)
+    if shown:
+        return dict(shown[-1])
+    found = {}
+    for tag in (PARAMETERS_TAG, INJECTED_TAG):
+        for cell in tagged(notebook, tag):
+            for name, value in assigned(source(cell)).items():
+                with suppress(ValueError):
+                    value = ast.literal_eval(value)
+                    found[name] = list(value) if isinstance(value, tuple) else value
+    return found
+
+
+def assigned(text):
+    """Give the names that code assigns to, each with the syntax tree of its value."""
+    found = {}
+    with suppress(SyntaxError):  # of IPython's own, such as %time
+        for statement in ast.parse(text).body:
+            if isinstance(statement, ast.AnnAssign):
+                targets = [statement.target]
+            else:
+                targets = getattr(statement, "targets", [])
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    found[target.id] = statement.value
+    return found
