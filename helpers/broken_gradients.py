@@ -9,8 +9,6 @@ which no gradient check can see; the tests compare those with numbers worked by 
 """
 
 import inspect
-import tomllib
-from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
@@ -18,8 +16,47 @@ import numpy as np
 
 from helpers import gradient_check, network
 
-FAULTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
-"""Name of a mistake -> [right, wrong]: a text found once in the source, and what it becomes."""
+FAULTS = {
+    "mask h >= 0 instead of h > 0": ("* (h > 0)", "* (h >= 0)"),
+    "mean over images forgotten (no 1/n)": ("/ len(images)", ""),
+    "1/n taken twice": ("/ len(images)", "/ len(images) ** 2"),
+    "L2 left out": (" + alpha * W", ""),
+    "L2 doubled": (" + alpha * W", " + 2 * alpha * W"),
+    "L2 on the biases, too": (
+        "return gradient[::-1]",
+        "return [(dW, db + alpha * b) for (dW, db), (_, b) in zip(gradient[::-1], layers)]",
+    ),
+    "gradient of square layers transposed": ("delta @ h.mT", "swapped(delta @ h.mT)"),
+    "delta sent down through W, not its transpose": ("(W.mT @ delta)", "(swapped(W.mT) @ delta)"),
+    "gradient of the biases forgotten": ("delta.sum(axis=-1)", "0 * delta.sum(axis=-1)"),
+    "derivative of softmax applied twice": (
+        "(softmax(logits) -",
+        "softmax(logits) * (1 - softmax(logits)) * (softmax(logits) -",
+    ),
+    "labels off by one": (
+        "- one_hot(labels, logits))",
+        "- np.roll(one_hot(labels, logits), 1, axis=0))",
+    ),
+    "last image left out of the first layer": (
+        "delta @ h.mT",
+        "(delta[:, :-1] @ h[:, :-1].mT if len(gradient) == len(layers) - 1 else delta @ h.mT)",
+    ),
+    "one entry off by 1e-6": (
+        "return gradient[::-1]",
+        "gradient[-1][0][..., 0, 0] += 1e-6; return gradient[::-1]",
+    ),
+    "1e-8 added under the softmax, for safety": (
+        "e.sum(axis=-2, keepdims=True)",
+        "(e.sum(axis=-2, keepdims=True) + 1e-8)",
+    ),
+    "rounded to float32 on the way out": (
+        "return gradient[::-1]",
+        "return [[g.astype('f').astype(float) for g in pair] for pair in gradient[::-1]]",
+    ),
+}
+"""Name of a mistake -> a text found once in the source of `helpers.network`, and what it becomes.
+
+`swapped` transposes a square matrix and leaves others alone."""
 LIMITS = {"check_grad": 1e-5, "directions": 1e-12, **gradient_check.LIMITS}
 """What is usually accepted of check_grad, an absolute number; relative errors of the others."""
 
@@ -69,7 +106,7 @@ def break_network(name):
     if source.count(right) != 1:
         raise LookupError(f"does not fit the present code: {right!r} is not in it once")
     broken = ModuleType("broken_network", name)
-    broken.swapped = lambda M: M.mT if M.shape[-1] == M.shape[-2] else M
+    broken.swapped = _swapped
     exec(compile(source.replace(right, wrong), f"<{name}>", "exec"), broken.__dict__)
     return broken
 
@@ -93,26 +130,37 @@ def try_all(layers, images, labels, alpha):
     right = network.pack(network.backprop(*problem))
     trials = [Trial("none: the code as it is", "", _errors(network.backprop, problem, derivatives))]
     for name in FAULTS:
+        note, errors = "", {}
         try:
             backprop = break_network(name).backprop
             gradient = network.pack(backprop(*problem))
-            note = "changes nothing in this network" if np.array_equal(gradient, right) else ""
         except LookupError as misfit:
             note = str(misfit)
         except Exception as error:  # e.g. the fault uses a name that the code no longer has
             note = f"does not run in the present code: {error}"
-        errors = {} if note else _errors(backprop, problem, derivatives)
+        else:
+            if np.array_equal(gradient, right):
+                note = "changes nothing in this network"
+            else:
+                errors = _errors(backprop, problem, derivatives)
         trials.append(Trial(name, note, errors))
     return trials
+
+
+def _swapped(M):
+    return M.mT if M.shape[-1] == M.shape[-2] else M
 
 
 def _errors(backprop, problem, derivatives):
     """Measure one gradient by every check."""
     gradient, layers = network.pack(backprop(*problem)), problem[0]
-    distance = float(np.linalg.norm(gradient - derivatives["2-point"]))
-    along = float(gradient_check.check_directions(*problem, gradient=backprop))
-    shares = {c: gradient_check.worst_share(gradient, d, layers) for c, d in derivatives.items()}
-    return {"check_grad": distance, "directions": along} | shares
+    errors = {
+        "check_grad": float(np.linalg.norm(gradient - derivatives["2-point"])),
+        "directions": gradient_check.check_directions(*problem, gradient=backprop),
+    }
+    for check, derivative in derivatives.items():
+        errors[check] = gradient_check.worst_share(gradient, derivative, layers)
+    return errors
 
 
 def table(trials):

@@ -1,9 +1,9 @@
 """Finite differences and complex steps against backpropagation, for every single weight.
 
 The plain way to check 59,210 weights evaluates the whole objective 59,210 times. But moving one
-weight changes one unit of one layer; all below stays, and all above is the smaller network
-``layers[l + 1:]``, whose images are the changed activations. `along_axes` pushes thousands of such
-changes at once through `network.forward` of that smaller network.
+weight changes one unit of one layer: everything below stays as it is, and everything above is the
+smaller network ``layers[l + 1:]``, which reads the changed activations as its images. So
+`losses_when_moved` pushes all weights of a unit through that smaller network at once.
 
 A complex step reads a derivative off the imaginary part, f'(x) = Im f(x + ih) / h + O(h^2), with
 no difference of nearly equal numbers: h may be so small that the result is exact to rounding
@@ -17,12 +17,12 @@ Left out on purpose: SciPy's check_grad and approx_fprime, which the notebook ca
 pictures (`helpers.figures`); gradients that are wrong on purpose (`helpers.broken_gradients`).
 """
 
-from collections import namedtuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from helpers import network
-from helpers.sgd import one_blas_thread
+from helpers.threads import one_blas_thread
 
 COMPLEX_STEP = 1e-20
 """Its square vanishes beside 1, and is far from underflow."""
@@ -30,113 +30,118 @@ TWO_POINT_STEP = float(np.finfo(float).eps ** (1 / 2))
 """SciPy's default: balances truncation, of order h, against rounding, of order 1/h."""
 THREE_POINT_STEP = float(np.finfo(float).eps ** (1 / 3))
 """Balances truncation, of order h^2, against rounding, of order 1/h."""
-COLUMNS_AT_ONCE = 4_000
-"""Images pushed through the upper layers in one block; larger ones leave the cache."""
 LIMITS = {"2-point": 1e-4, "3-point": 1e-6, "complex step": 1e-13}
 """Largest difference allowed, as a share of the largest entry of the same W_l or b_l."""
 
 
-def along_axes(layers, images, labels, alpha, step, chosen=None):
-    """Evaluate the objective with one weight moved by `step`, for each weight in turn, shape (C,).
+def losses_when_moved(layers, images, labels, alpha, step, chosen=None):
+    """Evaluate the objective with one weight moved by `step`, for each weight in turn.
 
-    Complex if `step` is.
+    Returns
+    -------
+    ndarray, shape (C,)
+        Complex if `step` is.
     """
-    weights, (layer, _, source) = network.pack(layers), _homes(layers)
+    weights = network.pack(layers)
     chosen = np.arange(len(weights)) if chosen is None else chosen
-    losses = np.empty(len(chosen), np.result_type(step, np.float64))
-    for where, _, _, logits in _pushed(layers, images, step, chosen):
-        each = logits.reshape(len(logits), -1, len(images)).swapaxes(0, 1)
-        losses[where] = network.log_loss(each, labels)
-    in_matrix = source < np.array([W.shape[1] for W, _ in layers])[layer]
-    squares = np.where(in_matrix, weights**2, 0)
-    moved = np.where(in_matrix, (weights + step) ** 2, 0) - squares
-    return losses + alpha / 2 * (squares.sum() + moved[chosen])
-
-
-def kinks_crossed(layers, images, step, chosen=None):
-    """Count the ReLUs that moving one weight switches on or off, for each weight in turn."""
-    chosen = np.arange(len(network.pack(layers))) if chosen is None else chosen
-    before, _ = network.forward(layers, images)
-    counts = np.zeros(len(chosen), int)
-    for where, layer, after, _ in _pushed(layers, images, step, chosen):
-        for h, moved in zip(before[layer + 1 :], after, strict=True):
-            moved = moved.reshape(len(h), -1, len(images))
-            counts[where] += ((moved > 0) != (h > 0)[:, None]).sum(axis=(0, 2))
-    return counts
-
-
-def _pushed(layers, images, step, chosen):
-    """Push moved weights upwards, block by block.
-
-    Yields positions in `chosen`, their layer, the activations above it, and the logits, all with
-    M * n columns for M weights and n images.
-    """
-    homes = _homes(layers)[:, chosen]
+    is_chosen = np.isin(np.arange(len(weights)), chosen)
+    places = _like(np.arange(len(weights)), layers)  # where each weight is in the flat vector
+    losses = np.zeros(len(weights), np.result_type(step, np.float64))
     with one_blas_thread():
         activations, _ = network.forward(layers, images)
-        for layer, ((W, b), h) in enumerate(zip(layers, activations, strict=True)):
-            z, inputs = W @ h + b[:, None], np.vstack([h, np.ones_like(h[:1])])
-            here = np.flatnonzero(homes[0] == layer)
-            num_blocks = max(1, -(-len(here) * len(images) // COLUMNS_AT_ONCE))
-            for where in np.array_split(here, num_blocks):
-                _, unit, source = homes[:, where]
-                moved = z[unit] + step * inputs[source]
-                pushed = np.repeat(z[:, None].astype(moved.dtype), len(where), axis=1)
-                pushed[unit, np.arange(len(where))] = moved
-                yield where, layer, *_push(layers[layer + 1 :], pushed.reshape(len(z), -1))
+        for number, ((W, b), h) in enumerate(zip(layers, activations, strict=True)):
+            z = W @ h + b[:, None]
+            inputs = np.vstack([h, np.ones_like(h[:1])])  # what the weights of a unit multiply
+            above = layers[number + 1 :]
+            for unit, place in enumerate(np.column_stack(places[number])):
+                moves = is_chosen[place]
+                if not moves.any():
+                    continue
+                moved_z = z[unit] + step * inputs[moves]  # a row for each weight of this unit
+                losses[place[moves]] = _losses_above(above, z, unit, moved_z, labels)
+    return (losses + _penalties(layers, alpha, step))[chosen]
 
 
-def _push(above, z):
-    """Run pre-activations through the layers above them; at the top they are the logits."""
-    return network.forward(above, np.maximum(z, 0).T) if above else ([], z)
+def _losses_above(above, z, unit, moved_z, labels):
+    """Replace one unit's pre-activation in several ways, and find the loss of each.
+
+    Parameters
+    ----------
+    above : list of (ndarray, ndarray)
+        The layers above that unit; none if it is a logit.
+    z : ndarray, shape (units, n)
+        Pre-activations of the unit's layer.
+    moved_z : ndarray, shape (M, n)
+
+    Returns
+    -------
+    ndarray, shape (M,)
+        As `network.log_loss`, but for M networks at once: their images stand side by side.
+    """
+    pushed = np.repeat(z[:, None].astype(moved_z.dtype), len(moved_z), axis=1)  # (units, M, n)
+    pushed[unit] = moved_z
+    logits = pushed.reshape(len(z), -1)
+    if above:
+        _, logits = network.forward(above, np.maximum(logits, 0).T)
+    shifted = logits - logits.real.max(axis=0)
+    at_label = shifted[np.tile(labels, len(moved_z)), np.arange(shifted.shape[1])]
+    losses = np.log(np.exp(shifted).sum(axis=0)) - at_label
+    each_network = losses.reshape(len(moved_z), -1)
+    return each_network.mean(axis=1, dtype=np.result_type(losses, np.float64))
 
 
-def _homes(layers):
-    """Tell for each weight its layer, its unit and its input (n_in for a bias), shape (3, P)."""
-    grids = [np.indices((len(W), W.shape[1] + 1)) for W, _ in layers]
-    homes = [np.stack([np.full_like(g[0], layer), *g]) for layer, g in enumerate(grids)]
-    return network.pack([(home[..., :-1], home[..., -1]) for home in homes])
+def _penalties(layers, alpha, step):
+    """Evaluate the L2 term with one weight moved, for each weight in turn, shape (P,)."""
+    weights = network.pack(layers)
+    is_decayed = network.pack([(np.ones_like(W), np.zeros_like(b)) for W, b in layers])
+    squares = is_decayed * weights**2
+    moved_squares = is_decayed * (weights + step) ** 2
+    return alpha / 2 * (squares.sum() - squares + moved_squares)
 
 
 def complex_step(layers, images, labels, alpha=0.0, step=COMPLEX_STEP, chosen=None):
     """Differentiate by the complex step, Im f(x + ih) / h, one weight at a time, shape (C,)."""
-    return along_axes(layers, images, labels, alpha, 1j * step, chosen).imag / step
+    return losses_when_moved(layers, images, labels, alpha, 1j * step, chosen).imag / step
 
 
 def two_point(layers, images, labels, alpha=0.0, step=TWO_POINT_STEP, chosen=None):
     """Differentiate by forward differences, (f(x + h) - f(x)) / h, shape (C,).
 
-    f(x) is pushed as well, so a weight without effect gives exactly 0.
+    f(x) is pushed up as well, so a weight without effect gives exactly 0.
     """
-    ahead, here = (along_axes(layers, images, labels, alpha, s, chosen) for s in (step, 0.0))
+    ahead = losses_when_moved(layers, images, labels, alpha, step, chosen)
+    here = losses_when_moved(layers, images, labels, alpha, 0.0, chosen)
     return (ahead - here) / step
 
 
 def three_point(layers, images, labels, alpha=0.0, step=THREE_POINT_STEP, chosen=None):
     """Differentiate by central differences, (f(x + h) - f(x - h)) / 2h, shape (C,)."""
-    ahead, behind = (along_axes(layers, images, labels, alpha, s, chosen) for s in (step, -step))
+    ahead = losses_when_moved(layers, images, labels, alpha, step, chosen)
+    behind = losses_when_moved(layers, images, labels, alpha, -step, chosen)
     return (ahead - behind) / (2 * step)
 
 
 def differentiate(layers, images, labels, alpha=0.0):
     """Differentiate by all three checks, each with its own best step: a dict with keys `LIMITS`."""
-    checks = two_point, three_point, complex_step
-    found = (check(layers, images, labels, alpha) for check in checks)
-    return dict(zip(LIMITS, found, strict=True))
+    problem = layers, images, labels, alpha
+    return {
+        "2-point": two_point(*problem),
+        "3-point": three_point(*problem),
+        "complex step": complex_step(*problem),
+    }
 
 
 def relative_error(found, expected):
-    """Measure the distance of two gradients, shape (..., P), in units of the longer one.
+    """Measure the distance of two gradients, shape (P,), in units of the longer one.
 
     Returns
     -------
-    ndarray, shape (...)
-        |found - expected| / max(|found|, |expected|), with 2-norms; 0 where both are zero, and
-        NaN where either holds one.
+    float
+        |found - expected| / max(|found|, |expected|), with 2-norms; 0 if both are zero, and NaN
+        if either holds one.
     """
-    distance, *lengths = (np.linalg.norm(g, axis=-1) for g in (found - expected, found, expected))
-    longer = np.maximum(*lengths)
-    return np.divide(distance, longer, out=np.zeros_like(distance), where=longer != 0)
+    longer = np.maximum(np.linalg.norm(found), np.linalg.norm(expected))
+    return float(np.linalg.norm(found - expected) / longer) if longer else 0.0
 
 
 def rounding_error(value, step, num_weights):
@@ -157,20 +162,23 @@ def check_directions(layers, images, labels, alpha=0.0, gradient=network.backpro
 
     Returns
     -------
-    ndarray, shape (...)
-        For each member of a stack the root mean square of e.d, in units of the gradient's norm;
-        about 1e-15 if it is right.
+    float
+        The root mean square of e.d, in units of the gradient's norm; about 1e-15 if it is right.
     """
     found = network.pack(gradient(layers, images, labels, alpha))
-    directions = np.random.default_rng(seed).normal(size=(4, found.shape[-1]))
-    moved = network.pack(layers)[..., None, :] + 1j * COMPLEX_STEP * directions
-    losses = network.cross_entropy(_unpack(moved, layers), images, labels, alpha)
-    slopes = losses.imag / COMPLEX_STEP
-    error, length = (
-        np.linalg.norm(v, axis=-1) / 2 for v in (slopes - found @ directions.T, slopes)
-    )
-    longer = np.maximum(np.linalg.norm(found, axis=-1), length)
-    return np.divide(error, longer, out=np.zeros_like(error), where=longer != 0)
+    directions = np.random.default_rng(seed).normal(size=(4, len(found)))
+    slopes = []
+    for direction in directions:
+        moved = network.pack(layers) + 1j * COMPLEX_STEP * direction
+        loss = network.cross_entropy(_like(moved, layers), images, labels, alpha)
+        slopes.append(loss.imag / COMPLEX_STEP)
+    error = _root_mean_square(slopes - directions @ found)
+    longer = np.maximum(np.linalg.norm(found), _root_mean_square(slopes))
+    return float(error / longer) if longer else 0.0
+
+
+def _root_mean_square(values):
+    return np.sqrt(np.mean(np.square(values)))
 
 
 def compare(gradient, derivatives, layers):
@@ -183,36 +191,38 @@ def compare(gradient, derivatives, layers):
         image switches on); for each check the largest difference as a share of the largest entry
         of either side (0/0 counts as 0); and whether all are within `LIMITS`.
     """
-    parts = _parts(gradient, layers)
-    others = {name: _parts(d, layers) for name, d in derivatives.items()}
+    others = {check: _named(derivative, layers) for check, derivative in derivatives.items()}
     rows = []
-    for name, part in parts.items():
+    for name, part in _named(gradient, layers).items():
         shares = {check: _share(part, other[name]) for check, other in others.items()}
         failed = [check for check, share in shares.items() if not share <= LIMITS[check]]
-        zeros, norm = int((part == 0).sum()), float(np.linalg.norm(part))
-        verdict = f"DIFFERS: {', '.join(failed)}" if failed else "agrees"
-        row = {"name": name, "shape": part.shape, "norm": norm, "zeros": zeros}
-        rows.append(row | shares | {"verdict": verdict})
+        row = {"name": name, "shape": part.shape, "norm": float(np.linalg.norm(part))}
+        row["zeros"] = int((part == 0).sum())
+        row |= shares
+        row["verdict"] = f"DIFFERS: {', '.join(failed)}" if failed else "agrees"
+        rows.append(row)
     return rows
 
 
 def worst_share(gradient, derivative, layers):
     """Find the largest difference as a share of its W_l's or b_l's largest entry."""
-    pairs = zip(*(_parts(g, layers).values() for g in (gradient, derivative)), strict=True)
-    return float(np.max([_share(*pair) for pair in pairs]))  # unlike max(), keeps a NaN
+    ours, theirs = _named(gradient, layers), _named(derivative, layers)
+    return float(np.max([_share(ours[name], theirs[name]) for name in ours]))  # keeps a NaN
 
 
-def _parts(gradient, layers):
+def _like(weights, layers):
+    """View flat weights as layers of the shapes of `layers`."""
+    widths = [len(b) for _, b in layers]
+    return network.unpack(weights, (layers[0][0].shape[1], *widths))
+
+
+def _named(gradient, layers):
     """Name the matrices and vectors of a flat gradient: W1, b1, W2, ..."""
     parts = {}
-    for layer, (dW, db) in enumerate(_unpack(gradient, layers), start=1):
-        parts |= {f"W{layer}": dW, f"b{layer}": db}
+    for number, (dW, db) in enumerate(_like(gradient, layers), start=1):
+        parts[f"W{number}"] = dW
+        parts[f"b{number}"] = db
     return parts
-
-
-def _unpack(weights, layers):
-    """View flat weights as layers of the shapes of others."""
-    return network.unpack(weights, (layers[0][0].shape[-1], *(b.shape[-1] for _, b in layers)))
 
 
 def _share(ours, theirs):
@@ -220,34 +230,41 @@ def _share(ours, theirs):
     return float(np.abs(ours - theirs).max() / largest) if largest else 0.0
 
 
-StepCurve = namedtuple("StepCurve", ["steps", "errors", "truncation", "rounding", "kinks"])
-"""How the relative error of a derivative depends on the step: arrays of shape (S,).
+@dataclass(frozen=True, eq=False)
+class StepCurve:
+    """How the relative error of a derivative depends on the step.
 
-``errors``, by name, are measured, for each check in float64 and for "2-point, float32";
-``truncation`` and ``rounding`` are what theory predicts for the checks in float64 (a complex step
-has no rounding term); ``kinks`` counts the ReLUs that a step forward or back switches, all chosen
-weights together.
-"""
+    Attributes
+    ----------
+    steps : ndarray, shape (S,)
+    errors : dict of str to ndarray, shape (S,)
+        Measured, for each check in float64 and for "2-point, float32".
+    truncation, rounding : dict of str to ndarray, shape (S,)
+        What theory predicts for the checks in float64; a complex step has no rounding term.
+    """
+
+    steps: np.ndarray
+    errors: dict
+    truncation: dict
+    rounding: dict
 
 
 def step_curve(layers, images, labels, steps, chosen):
-    """Measure and predict the error of each check at each of `steps`, in float64, without L2."""
-    single = [(W.astype(np.float32), b.astype(np.float32)) for W, b in layers]
+    """Measure and predict the error of each check at each of `steps`, without L2: a `StepCurve`."""
+    single_layers = [(W.astype(np.float32), b.astype(np.float32)) for W, b in layers]
+    double, single = (layers, images), (single_layers, images.astype(np.float32))
     runs = {
-        "2-point": (two_point, layers, images),
-        "3-point": (three_point, layers, images),
-        "complex step": (complex_step, layers, images),
-        "2-point, float32": (two_point, single, images.astype(np.float32)),
+        "2-point": (two_point, double),
+        "3-point": (three_point, double),
+        "complex step": (complex_step, double),
+        "2-point, float32": (two_point, single),
     }
     gradient = network.pack(network.backprop(layers, images, labels))[chosen]
-    errors = {name: np.empty(len(steps)) for name in runs}
-    for name, (check, *problem) in runs.items():
-        for s, h in enumerate(steps.tolist()):
-            found = check(*problem, labels, step=h, chosen=chosen)
-            errors[name][s] = relative_error(found, gradient)
-    both_ways = [(kinks_crossed(layers, images, s, chosen).sum() for s in (h, -h)) for h in steps]
-    kinks = np.array([sum(pair) for pair in both_ways])
-    return StepCurve(steps, errors, *_predict(layers, images, labels, steps, chosen), kinks)
+    errors = {}
+    for name, (check, problem) in runs.items():
+        found = [check(*problem, labels, step=h, chosen=chosen) for h in steps.tolist()]
+        errors[name] = np.array([relative_error(each, gradient) for each in found])
+    return StepCurve(steps, errors, *_predict(layers, images, labels, steps, chosen))
 
 
 def _predict(layers, images, labels, steps, chosen):
@@ -256,13 +273,15 @@ def _predict(layers, images, labels, steps, chosen):
     Complex steps give the second and third derivative along each weight as well, without crossing
     a kink: f(x + ih) = f(x) + ih f' - h^2 f''/2 - i h^3 f'''/6 + ...
     """
-    h, tiny = 1e-3, COMPLEX_STEP
-    far, near = (along_axes(layers, images, labels, 0, 1j * s, chosen) for s in (h, tiny))
-    slope, norm = near.imag / tiny, np.linalg.norm(near.imag / tiny)
+    h = 1e-3
+    far = losses_when_moved(layers, images, labels, 0, 1j * h, chosen)
+    near = losses_when_moved(layers, images, labels, 0, 1j * COMPLEX_STEP, chosen)
+    slope = near.imag / COMPLEX_STEP
+    norm = np.linalg.norm(slope)
     second = np.linalg.norm(2 * (near.real - far.real) / h**2) / norm
     third = np.linalg.norm(6 * (slope - far.imag / h) / h**2) / norm
-    cubic = steps**2 / 6 * third
-    truncation = {"2-point": steps / 2 * second, "3-point": cubic, "complex step": cubic}
+    linear, cubic = steps / 2 * second, steps**2 / 6 * third
+    truncation = {"2-point": linear, "3-point": cubic, "complex step": cubic}
     value = network.cross_entropy(layers, images, labels)
     noise = np.array([rounding_error(value, step, len(chosen)) for step in steps]) / norm
     return truncation, {"2-point": noise, "3-point": noise / 2}
