@@ -25,7 +25,7 @@ def undocumented(x):
 
 def test_source_without_a_docstring_is_shown_whole(monkeypatch):
     shown = []
-    monkeypatch.setattr(sources, "display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr(sources, "show", shown.append)
     sources.show_source(undocumented, sgd.step)
     plain = shown[0]["text/plain"]
     assert plain.startswith(

@@ -1,0 +1,100 @@
+"""The verdict on an exercise: one line, which a notebook shows so that nobody overlooks it."""
+
+from functools import cache
+
+from helpers.errors import OneLineError
+from helpers.notebook.checks.exercises import EXERCISES, first_fault
+from helpers.notebook.checks.structure import describe
+from helpers.notebook.sources import RED, changed_line, show_box
+
+COLOURS = {"right": "#1b7f3b", "wrong": RED, "unwritten": "#8a5a00"}
+
+
+class ExerciseError(OneLineError):
+    """An exercise is wrong, or not written yet: the cells below would only pretend."""
+
+
+def judge(exercise):
+    """Judge the function of an exercise as it is now.
+
+    Returns
+    -------
+    str, str
+        "right", "wrong" or "unwritten", and what is wrong first.
+    """
+    try:
+        line = first_fault(exercise, exercise.resolve())
+    except Exception as error:  # the student's file does not run at all
+        return "wrong", f"{exercise.file} cannot be used: {describe(error)}"
+    if line is None:
+        return "right", ""
+    if "NotImplementedError" not in line:
+        return "wrong", line
+    if f"write {exercise.function}" in line:
+        return "unwritten", f"not written yet; its place is {exercise.file}"
+    return "unwritten", f"waits for another exercise ({line})"
+
+
+@cache
+def was_right(exercise, function):
+    """Tell whether a function is right, without checking it again in every cell."""
+    return judge(exercise)[0] == "right"
+
+
+def count_right():
+    """Count the exercises that are done."""
+    found = 0
+    for exercise in EXERCISES:
+        try:
+            found += was_right(exercise, exercise.resolve())
+        except Exception:  # a file that does not run holds nothing that is done
+            continue
+    return found
+
+
+def check(label):
+    """Check the functions of an exercise and show the verdict.
+
+    Parameters
+    ----------
+    label : str
+        "A1" to "D1", as in the headings of the notebooks.
+
+    Raises
+    ------
+    ExerciseError
+        In one line, if a function is not right: the cells below need it.
+    """
+    if changed_line():
+        show_box(changed_line(), RED)
+    exercises = [exercise for exercise in EXERCISES if exercise.label == label]
+    for exercise in exercises:
+        verdict, line = judge(exercise)
+        name = f"{label} {exercise.function}"
+        if verdict != "right":
+            show_box(f"{name}: {line}", COLOURS[verdict])
+            raise ExerciseError(
+                f"{name} is {verdict}, and the cells below need it; write it in {exercise.file}, "
+                "restart the kernel and run all cells again"
+            )
+    names = ", ".join(exercise.function for exercise in exercises)
+    line = f"{label} {names}: right. {count_right()} of {len(EXERCISES)} exercises done."
+    show_box(line, COLOURS["right"])
+
+
+def report():
+    """Judge all exercises for a terminal.
+
+    Returns
+    -------
+    list of str, bool
+        A line for each exercise and one that counts; whether all are right.
+    """
+    lines, num_right = [], 0
+    for exercise in EXERCISES:
+        verdict, line = judge(exercise)
+        num_right += verdict == "right"
+        words = "right" if verdict == "right" else f"{verdict.upper()}: {line}"
+        lines.append(f"{exercise.label} {exercise.function}: {words}")
+    lines.append(f"{num_right} of {len(EXERCISES)} exercises done.")
+    return lines, num_right == len(EXERCISES)
