@@ -1,14 +1,14 @@
-"""The report of a run: one page for who has five minutes, and each part as a page of its own.
+"""The report of a run: one page for a reader with five minutes, and a page for each part.
 
-Both are made from the files in an output folder and from nothing else: the same files give the
-same pages, byte for byte. What is missing, cannot be read or has failed is said. No page loads
-anything: pictures are embedded, formulas are MathML, and a content security policy forbids the
-rest. Left out: running parts (`helpers.batch`), notebooks as HTML (`helpers.report.pages`), and
-what the report says (report.html).
+They are made from the files in an output folder and from nothing else: the same files give the
+same pages, byte for byte. The report says what is missing, what cannot be read and what failed. No
+page loads anything: pictures are embedded, formulas are MathML, and a content security policy
+forbids the rest. Left out: running parts (`helpers.batch`), notebooks as HTML
+(`helpers.report.pages`), and the wording (report.html).
 """
 
+import csv
 import json
-import re
 from base64 import b64encode
 from functools import partial
 from hashlib import sha256
@@ -21,8 +21,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from helpers import data, files, models
 from helpers.grid.table import ranked, read_table
 from helpers.notebook.parameters import PARTS
+from helpers.report.comparison import against_reference, percent
 from helpers.report.pages import markdown, with_breaks
-from helpers.report.runs import PartRun, percent
+from helpers.report.runs import read_part
 
 HERE = Path(__file__).parent
 
@@ -42,28 +43,38 @@ def build_report(folder, target=None):
     list of Path
         The files written.
     """
-    folder, target = Path(folder), Path(target or folder)
-    found, env = read_folder(folder), _environment()
-    page = env.get_template("report_part.html")
+    folder = Path(folder)
+    target = Path(target or folder)
+    found = read_folder(folder)
+    environment = _environment()
+    page = environment.get_template("report_part.html")
     made = {f"part_{part}.html": page.render(run=run) for part, run in found["runs"].items()}
-    made["report.html"] = env.get_template("report.html").render(found)
+    made["report.html"] = environment.get_template("report.html").render(found)
     for name, text in made.items():
         files.write_text(target / name, text)
     return [target / name for name in made]
 
 
 def read_folder(folder):
-    """Read what an output folder holds; a dict of what report.html names, empty what is missing.
+    """Read what an output folder holds.
 
-    ``problems``: name of a file that is there but cannot be read -> why.
+    Returns
+    -------
+    dict
+        The variables of report.html, empty where a file is missing. ``problems`` maps the name of
+        each file that is there but cannot be read to the reason.
     """
     problems = {}
     read = partial(_read, folder, problems)
-    runs = {part: read(f"part_{part}.ipynb", PartRun) for part in PARTS}
+    runs = {part: read(f"part_{part}.ipynb", read_part) for part in PARTS}
     cards = {path.stem: read(path.name, _read_card) for path in sorted(folder.glob("*_model.json"))}
+    runs = {part: run for part, run in runs.items() if run}
+    grid = read("hyperparameter_tune.csv", _read_grid)
     return {
-        "runs": {part: run for part, run in runs.items() if run},
-        "grid": read("hyperparameter_tune.csv", _read_grid),
+        "runs": runs,
+        "missing": [part for part in PARTS if part not in runs],
+        "grid": grid,
+        "comparison": _comparison(runs, grid),
         "cards": {name: card for name, card in cards.items() if card},
         "timing": read("timing.json", _read_timing) or {},
         "gradient": read("Part_B_grad_weight.txt", _read_gradient),
@@ -85,11 +96,18 @@ def _read(folder, problems, name, read):
 
 
 def _read_grid(path):
-    """Read the table of runs: its rows, best first, and the values of all that they differ in."""
+    """Read the table of runs: its rows, best first, and all values of each factor that varies."""
     table = read_table(path)
     rows = pd.concat([ranked(table), table[table.diverged]])
     factors = {name: sorted(set(rows[name])) for name in rows if rows[name].nunique() > 1}
     return {"rows": rows.to_dict("records"), "factors": factors}
+
+
+def _comparison(runs, grid):
+    """Compare the best run with the reference's, in a sentence, if the grid is the reference's."""
+    if not grid or "c" not in runs or runs["c"].changes:
+        return ""
+    return against_reference(grid["rows"][0]["accuracy"], data.NUM_VALIDATION)
 
 
 def _read_card(path):
@@ -111,19 +129,27 @@ def _read_gradient(path):
 
 
 def _files_in(folder):
-    """Give files.md without the rows whose file is not there."""
-    rows = r"(?m)^\| \[(.+?)\].*\n"
-    return re.sub(rows, lambda row: row[0] if (folder / row[1]).exists() else "", _text("files.md"))
+    """List the rows of files.csv whose file is there, as dicts."""
+    rows = csv.DictReader(_text("files.csv").splitlines())
+    return [row for row in rows if (folder / row["file"]).exists()]
 
 
 def _environment():
-    """Make what the templates are read with: their filters, and what all pages show."""
-    options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
-    env = Environment(loader=FileSystemLoader(HERE), autoescape=True, **options)
-    env.filters.update(percent=percent, number=_number, breaks=with_breaks, markdown=markdown)
-    digest = sha256(f"\n{_text('report.js')}\n".encode()).digest()
-    env.globals.update(parts=PARTS, data=data, file=_text, script_hash=b64encode(digest).decode())
-    return env
+    """Make the Jinja environment: filters, and the variables that every page uses."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(
+        percent=percent, number=_number, breaks=with_breaks, markdown=markdown
+    )
+    script = f"\n{_text('report.js')}\n"  # as it stands between its tags
+    digest = sha256(script.encode()).digest()
+    environment.globals.update(parts=PARTS, file=_text, script_hash=b64encode(digest).decode())
+    return environment
 
 
 def _text(name):

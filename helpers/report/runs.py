@@ -7,93 +7,132 @@ Left out: what several parts make together (`helpers.report.results`), and the n
 import json
 import re
 from collections import namedtuple
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 from nbformat.validator import iter_validate
 
 from helpers.notebook import parameters
-from helpers.notebook.cells import parameters_of
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import BOUNDS, RECORD, VARIES, Record, short
 from helpers.report import pages
+from helpers.report.comparison import percent
 
 HEADLINES = json.loads(Path(__file__).with_name("headlines.json").read_text("utf-8"))
 """Part -> name of a recorded value -> what the reference submission reports, if it does. These
 values head the report; all others follow in the section of their part."""
 
 Value = namedtuple("Value", ["part", "cell", "record", "reference", "text", "allowed"])
-"""A recorded value, where it stands, its headline's text or None, and itself and its tolerance
-`in_words`."""
+"""A recorded value: its part, the id of its cell, the record, the reference's value (None if it is
+no headline), and value and tolerance as the report writes them."""
 
 
-def in_words(record):
-    """Say a value and its tolerance; an accuracy in percent."""
-    if "accuracy" not in record.name or not 0 <= (record.value or -1) <= 1:
-        return short(record.value), record.allowed()
-    limit = f"{100 * record.limit:.3g}"
-    points = "point" if limit == "1" else "points"
-    unit = points if record.bound == "abs" else "%"
-    return percent(record.value), BOUNDS[record.bound].format(f"{limit} {unit}")
-
-
+@dataclass(frozen=True, eq=False)
 class PartRun:
-    """What an executed notebook, part_X.ipynb, holds.
+    """What an executed notebook holds."""
 
-    ``changes``: name of a parameter -> value of a full run, where that is another one;
-    ``is_default``: whether all values are the notebook's own; ``pictures`` and ``tables``: outputs,
-    with the heading above; ``lines``: what may differ from run to run, such as times; ``body``: the
-    notebook as HTML.
+    part: str
+    """Its letter."""
+    title: str
+    """The first heading."""
+    command: str
+    """The command that ran it; empty if it was run by hand."""
+    parameters: dict
+    """Every parameter with the value that was used."""
+    changes: dict
+    """Name of each parameter that differs from a full run -> its value in a full run."""
+    is_default: bool
+    """Whether all values are the notebook's own."""
+    values: list
+    """The recorded values, as `Value`."""
+    pictures: list
+    tables: list
+    """Outputs with a picture or a table, each with the heading above it."""
+    lines: list
+    """Lines that may differ from run to run, such as times."""
+    body: str
+    """The whole notebook as HTML."""
+
+
+def read_part(path):
+    """Read an executed notebook, part_X.ipynb, as a `PartRun`.
+
+    Raises
+    ------
+    Exception
+        Of many kinds, if it is damaged; the message says what is wrong.
     """
-
-    def __init__(self, path):
-        notebook = nbformat.reader.reads(path.read_text("utf-8"))
-        for error in iter_validate(notebook):
-            raise error
-        shown = list(_outputs(notebook))
-        self.part = path.stem[-1]
-        headings = (heading for cell in notebook.cells for heading in _headings(cell))
-        self.title = next(headings, f"Part {self.part.upper()}")
-        self.command = notebook.metadata.get("helpers", {}).get("command", "")
-        self.parameters = parameters_of(notebook)
-        self.changes = _differing(self.parameters, parameters.full(self.part))
-        self.is_default = not _differing(self.parameters, parameters.defaults(self.part))
-        self.values = [self._value(output) for output in shown if RECORD in output.data]
-        self.pictures = [output for output in shown if "image/png" in output.data]
-        varying = [output for output in shown if VARIES in output.data]
-        self.tables = [output for output in varying if "text/html" in output.data]
-        others = {PROGRESS, "text/html", "image/png"}
-        self.lines = [out.data["text/plain"] for out in varying if not others & out.data.keys()]
-        self.body = pages.notebook_body(notebook)
-
-    def _value(self, output):
-        record = Record(**output.data[RECORD])
-        reference = HEADLINES[self.part].get(record.name)
-        return Value(self.part, output.cell, record, reference, *in_words(record))
+    notebook = _read_valid(path)
+    part = path.stem[-1]
+    used = parameters.literals(notebook, "parameters", "injected-parameters")
+    headings = [heading for cell in notebook.cells for heading in _headings(cell)]
+    shown = list(_outputs(notebook))
+    return PartRun(
+        part=part,
+        title=headings[0] if headings else f"Part {part.upper()}",
+        command=notebook.metadata.get("helpers", {}).get("command", ""),
+        parameters=used,
+        changes=_differing(used, parameters.full(part)),
+        is_default=not _differing(used, parameters.defaults(part)),
+        values=[_value(part, output) for output in shown if RECORD in output.data],
+        pictures=[output for output in shown if "image/png" in output.data],
+        tables=[output for output in shown if {VARIES, "text/html"} <= output.data.keys()],
+        lines=[output.data["text/plain"] for output in shown if _is_varying_line(output)],
+        body=pages.notebook_body(notebook),
+    )
 
 
-def percent(share):
-    """Write a share in percent, with digits that keep 88.57 and 88.65 apart."""
-    return f"{100 * share:.2f} %"
+def _read_valid(path):
+    notebook = nbformat.reader.reads(path.read_text("utf-8"))
+    for error in iter_validate(notebook):
+        raise error
+    return notebook
 
 
 def _differing(used, usual):
-    """List what differs from the usual values, of the parameters that matter: name -> usual."""
-    names = [
-        name for name in used if name not in parameters.RUN_OPTIONS | {"output_dir", "model_dir"}
-    ]
+    """Find the parameters that differ from their usual values and matter for the result."""
+    ignored = parameters.MANNER | {"output_dir", "model_dir"}
+    names = [name for name in used if name not in ignored]
     return {name: usual.get(name) for name in names if used[name] != usual.get(name)}
 
 
+def _headings(cell):
+    if cell.cell_type != "markdown":
+        return []
+    return re.findall(r"(?m)^#+ (.+)$", cell.source)
+
+
 def _outputs(notebook):
-    """List what cells displayed, each with the id of its cell and the heading above."""
+    """Yield what cells displayed, each with the id of its cell and the heading above."""
     heading = ""
     for cell in notebook.cells:
-        *_, heading = [heading, *_headings(cell)]
+        heading = [heading, *_headings(cell)][-1]
         for output in cell.get("outputs", []):
             if "data" in output:
                 yield nbformat.NotebookNode(output, cell=cell.id, heading=heading)
 
 
-def _headings(cell):
-    return re.findall(r"(?m)^#+ (.+)$", cell.source) if cell.cell_type == "markdown" else []
+def _is_varying_line(output):
+    others = {PROGRESS, "text/html", "image/png"}
+    return VARIES in output.data and not others & output.data.keys()
+
+
+def _value(part, output):
+    record = Record(**output.data[RECORD])
+    reference = HEADLINES[part].get(record.name)
+    text, allowed = in_words(record)
+    return Value(part, output.cell, record, reference, text, allowed)
+
+
+def in_words(record):
+    """Write a value and its tolerance; an accuracy in percent, its tolerance in points."""
+    is_accuracy = "accuracy" in record.name and 0 <= (record.value or -1) <= 1
+    if not is_accuracy:
+        return short(record.value), record.allowed()
+    limit = f"{100 * record.limit:.3g}"
+    if record.bound == "abs":
+        limit += " point" if limit == "1" else " points"
+    else:
+        limit += " %"
+    return percent(record.value), BOUNDS[record.bound].format(limit)
