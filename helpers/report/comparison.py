@@ -36,8 +36,9 @@ def against_reference(accuracy, num_images):
         in_errors = "less than one standard error"
     else:
         in_errors = f"{abs(distance) / error:.1f} standard errors"
+    reference = percent(REFERENCE_ACCURACY)
     return (
-        f"Against the reference's {percent(REFERENCE_ACCURACY)} the accuracy of {percent(accuracy)} "
+        f"Against the reference's {reference} the accuracy of {percent(accuracy)} "
         f"is {100 * abs(distance):.2f} points {direction}: {in_errors} "
         f"({100 * error:.2f} points on {num_images:,} images)."
     )

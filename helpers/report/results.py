@@ -26,6 +26,7 @@ from helpers.report.pages import markdown, with_breaks
 from helpers.report.runs import read_part
 
 HERE = Path(__file__).parent
+TIMING = "timing.json"
 
 
 def build_report(folder, target=None):
@@ -67,7 +68,8 @@ def read_folder(folder):
     problems = {}
     read = partial(_read, folder, problems)
     runs = {part: read(f"part_{part}.ipynb", read_part) for part in PARTS}
-    cards = {path.stem: read(path.name, _read_card) for path in sorted(folder.glob("*_model.json"))}
+    names = sorted(path.name for path in folder.glob("*.json") if path.name != TIMING)
+    cards = {name.removesuffix(".json"): read(name, _read_card) for name in names}
     runs = {part: run for part, run in runs.items() if run}
     grid = read("hyperparameter_tune.csv", _read_grid)
     return {
@@ -76,7 +78,7 @@ def read_folder(folder):
         "grid": grid,
         "comparison": _comparison(runs, grid),
         "cards": {name: card for name, card in cards.items() if card},
-        "timing": read("timing.json", _read_timing) or {},
+        "timing": read(TIMING, _read_timing) or {},
         "gradient": read("Part_B_grad_weight.txt", _read_gradient),
         "files": _files_in(folder),
         "problems": problems,
