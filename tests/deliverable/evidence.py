@@ -301,7 +301,9 @@ def picture_files(found):
 
 def _pictures_in(notebook):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    shown = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    shown = [
+        output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})
+    ]
     return [base64.b64decode(png) for png in shown]
 
 

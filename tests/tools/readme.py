@@ -10,7 +10,7 @@ import json
 import re
 
 from helpers.files import OUTPUTS, PROJECT, write_text
-from helpers.report.runs import PartRun
+from helpers.report.runs import read_part
 
 README = PROJECT / "README.md"
 STEPS = PROJECT / "tests" / "benchmarks" / "steps.json"
@@ -55,7 +55,7 @@ def results_table(folder=OUTPUTS):
 
 def headlines(folder=OUTPUTS):
     """List the values that head the report, as `helpers.report.runs.Value`."""
-    values = [value for part in TITLES for value in PartRun(folder / f"part_{part}.ipynb").values]
+    values = [value for part in TITLES for value in read_part(folder / f"part_{part}.ipynb").values]
     return [value for value in values if value.reference is not None]
 
 
