@@ -153,9 +153,9 @@ def best_row(found):
 def repeats(found):
     """The best runs trained again: each begins with a row of the table, and the means are means."""
     card = found.model(models.BEST).card
-    assert {each["first_seed"] for each in card["repeats"]} <= {*found.table.accuracy}
+    assert {each["first_accuracy"] for each in card["repeats"]} <= {*found.table.accuracy}
     for each in [*card["repeats"], *card["beyond_grid"]["options"]]:
-        assert each["first_seed"] in each["accuracies"]
+        assert each["first_accuracy"] in each["accuracies"]
         assert each["num_seeds"] == len(each["accuracies"])
         assert np.isclose(each["mean"], np.mean(each["accuracies"]), rtol=1e-12)
         assert np.isclose(each["sd"], np.std(each["accuracies"], ddof=1), rtol=1e-9)
