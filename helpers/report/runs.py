@@ -14,6 +14,7 @@ import nbformat
 from nbformat.validator import iter_validate
 
 from helpers.notebook import parameters
+from helpers.notebook.cells import parameters_of
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import BOUNDS, RECORD, VARIES, Record, short
 from helpers.report import pages
@@ -65,7 +66,7 @@ def read_part(path):
     """
     notebook = _read_valid(path)
     part = path.stem[-1]
-    used = parameters.literals(notebook, "parameters", "injected-parameters")
+    used = parameters_of(notebook)
     headings = [heading for cell in notebook.cells for heading in _headings(cell)]
     shown = list(_outputs(notebook))
     return PartRun(
@@ -92,7 +93,7 @@ def _read_valid(path):
 
 def _differing(used, usual):
     """Find the parameters that differ from their usual values and matter for the result."""
-    ignored = parameters.MANNER | {"output_dir", "model_dir"}
+    ignored = parameters.RUN_OPTIONS | {"output_dir", "model_dir"}
     names = [name for name in used if name not in ignored]
     return {name: usual.get(name) for name in names if used[name] != usual.get(name)}
 

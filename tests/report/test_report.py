@@ -190,7 +190,6 @@ DAMAGES = {
     "no cell id": lambda nb: nb["cells"][0].pop("id"),
     "cell type": lambda nb: nb["cells"][0].update(cell_type="poem" * 99),
     "old format": lambda nb: nb.update(nbformat=3),
-    "parameters": lambda nb: nb["cells"][1].update(source="output_dir = (\n"),
     "record": lambda nb: nb["cells"][-1]["outputs"][0]["data"][RECORD].pop("name"),
 }
 
