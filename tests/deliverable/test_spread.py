@@ -6,10 +6,10 @@ import pytest
 
 from tests.deliverable import spread
 
-FROM_SPREAD = spread.tolerances().dropna(subset="measured")
+ROWS = list(spread.tolerances().dropna(subset="measured").itertuples())
 
 
-@pytest.mark.parametrize("row", FROM_SPREAD.itertuples(), ids=lambda row: " ".join(row.Index))
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(row.Index))
 def test_a_tolerance_is_three_deviations_rounded_up(row):
     experiment, name = row.measured.split(": ")
     assert row.bound == "abs"
