@@ -44,14 +44,14 @@ def outputs(notebook, mime_type):
     return [each["data"][mime_type] for each in shown if mime_type in each.get("data", {})]
 
 
-def parameters_of(notebook):
+def parameters_of(notebook, is_run=True):
     """Read a notebook's parameters; a dict, with lists for tuples.
 
-    They are those that its run has shown or, before a run, the values in its parameters cell and in
-    papermill's. What is no plain value there, such as ``[64] * 3``, is left out.
+    They are those that its run has shown or, without a run, the values in its parameters cell and
+    in papermill's. What is no plain value there, such as ``[64] * 3``, is left out.
     """
     shown = outputs(notebook, PARAMETERS)
-    if shown:
+    if shown and is_run:
         return dict(shown[-1])
     found = {}
     for tag in (PARAMETERS_TAG, INJECTED_TAG):

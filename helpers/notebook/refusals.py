@@ -46,7 +46,7 @@ def refusal(fields, values, error):
     rule = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
     rule = rule.replace("tuple", "list").replace("Tuple", "it").replace("String", "it")
     entry = f"entry {_short(fault['input'])} " if position else ""
-    state = f"{name} = {_short(values[name])}"
+    state = f"{name} = {_short(values.get(name, fields[name].default))}"
     meaning = f"({fields[name].description})"
     line = f"{state}: {entry}{rule}{_hint(fault)} {meaning}; {_where(name, fields[name])}"
     return ParameterError(line)

@@ -55,7 +55,8 @@ class Settings:
 
     def written(self):
         """List the names of the files that were written to `output_dir` since this was read."""
-        return sorted({path.name for path in files.written if path.parent == self.output_dir})
+        names = [path.name for path in files.written if path.parent == self.output_dir]
+        return sorted(name for name in names if not name.startswith("."))
 
 
 def read_parameters(part, namespace):

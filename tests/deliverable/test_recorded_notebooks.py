@@ -8,7 +8,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from helpers.files import NOTEBOOKS, OUTPUTS
 from helpers.notebook.parameters import PARTS
-from helpers.notebook.records import RECORD, read_records
+from helpers.notebook.records import RECORD, RecordError, read_records
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<])/(?:[\w.-]+/)+[\w.-]+|\b[A-Za-z]:\\\w")
@@ -29,7 +29,7 @@ def figures_are_sound(notebook, outputs):
     """Tell whether there are recorded values, each readable and with its own line."""
     try:
         found = read_records(notebook)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecordError):
         return False
     lines = [out.data["text/plain"] for out in outputs if RECORD in out.get("data", {})]
     return bool(found) and lines == [str(each) for each in found.values()]

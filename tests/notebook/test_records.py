@@ -2,7 +2,6 @@
 
 import json
 import math
-from functools import partial
 from types import SimpleNamespace
 
 import nbformat
@@ -10,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import notebook, sgd
+from helpers import files, notebook, sgd
 from helpers.notebook import parameters, progress, records
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RECORD, VARIES, Record, RecordError, read_records, record
+from helpers.notebook.settings import Settings
 
 
 @pytest.fixture
@@ -21,16 +21,15 @@ def shown(monkeypatch):
     """Give the list of what is displayed, as a notebook would hold it in the end."""
     outputs, places = [], {}
 
-    def display(data, raw, display_id=None, metadata=None, update=False):
+    def show(data, display_id=None, metadata=None, update=False):
         if update:
             outputs[places[display_id]] = data
         else:
             places[display_id] = len(outputs)
             outputs.append(data)
-        return SimpleNamespace(update=partial(display, display_id=display_id, update=True))
 
     for module in records, progress:
-        monkeypatch.setattr(module, "display", display)
+        monkeypatch.setattr(module, "show", show)
     monkeypatch.setattr(records, "_shown", {})
     return outputs
 
@@ -89,7 +88,7 @@ VALID = {"name": "x", "value": 1, "bound": "at_most", "limit": 1}
 )
 def test_an_edited_payload_is_refused_where_it_is_read(change):
     assert read_records(notebook_of([{RECORD: VALID}]))
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises((ValueError, TypeError, RecordError)):
         read_records(notebook_of([{RECORD: VALID | change}]))
 
 
@@ -123,11 +122,15 @@ def test_reads_back_in_order_and_to_the_last_bit(shown):
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_the_end_names_the_files_and_refuses_what_failed(shown, tmp_path, inside, monkeypatch):
-    monkeypatch.setattr(parameters.files, "PROJECT", tmp_path if inside else tmp_path / "else")
-    place = "out" if inside else str(tmp_path / "out")
-    settings = parameters.PartD(model_dir="outputs", num_images=1, output_dir=place)
-    for name in "b.csv", "a.txt":
-        (settings.folder / name).write_text("")
+    monkeypatch.setattr(files, "PROJECT", tmp_path if inside else tmp_path / "else")
+    monkeypatch.setattr(files, "written", set())
+    folder = tmp_path / "out"
+    folder.mkdir()
+    place = "out" if inside else str(folder)
+    settings = Settings(parameters.PartD(output_dir=place), folder, folder / ".grid")
+    (folder / "of another notebook").write_text("")
+    for path in folder / "b.csv", folder / "a.txt", tmp_path / "elsewhere", folder / ".hidden":
+        files.write_text(path, "")
     record("x", 2, at_most=1)
     with pytest.raises(RecordError, match=r"^x = 2   \(FAILED: must be at most 1\)$"):
         notebook.finish(settings)
@@ -137,14 +140,14 @@ def test_the_end_names_the_files_and_refuses_what_failed(shown, tmp_path, inside
     assert shown[-1] == {"text/plain": f"written to {where}: a.txt, b.csv", VARIES: {}}
 
 
-def test_a_live_line_is_one_output_with_its_last_text(shown):
-    line = notebook.live()
+def test_a_progress_line_is_one_output_with_its_last_text(shown):
+    line = notebook.progress_line()
     for epoch in range(3):
         line.update(f"epoch {epoch}")
     assert shown == [{"text/plain": "epoch 2", VARIES: {}, PROGRESS: {}}]
 
 
-def test_a_watched_picture_is_drawn_now_and_then_and_at_the_end(shown, monkeypatch):
+def test_a_live_curve_is_drawn_now_and_then_and_at_the_end(shown, monkeypatch):
     clock, ends, drawn = [10.0], [], []
     events = SimpleNamespace(
         register=lambda name, end: ends.append(end), unregister=lambda name, end: ends.remove(end)
@@ -156,9 +159,10 @@ def test_a_watched_picture_is_drawn_now_and_then_and_at_the_end(shown, monkeypat
         drawn.append(len(history))
         return SimpleNamespace(bundle=lambda: ({"text/plain": f"{len(history)} epochs"}, {}))
 
-    history, on_epoch = sgd.History(), notebook.watch(draw)
+    history, on_epoch = sgd.History(), notebook.live_curve(draw)
     for _ in range(6):
-        history.add((1.0, 0.5), (1.0, 0.5))
+        for curve in vars(history).values():
+            curve.append(0.5)
         on_epoch(history)
         clock[0] += 0.4
     [end] = ends

@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from helpers import files
-from helpers.batch import output as batch
+from helpers.notebook import output
 
 OLD = {"a.csv": "old a", "b.json": "old b", "kept.txt": "kept"}
+LOCKS = [f".part_{part}.lock" for part in "abcd"]
 NEW = {"a.csv": "new a", "b.json": "new b", "c.npy": "new c"}
 
 
@@ -33,14 +33,14 @@ def folder(tmp_path):
 
 
 def publish(folder, content=NEW):
-    with batch.output_lock(folder), batch.staging(folder) as stage:
+    with output.output_lock(folder), output.staging(folder) as stage:
         write(stage, content)
 
 
 def test_new_files_replace_old_ones_and_others_stay(folder):
     publish(folder)
     assert visible(folder) == OLD | NEW
-    assert hidden(folder) == [batch.LOCK]
+    assert hidden(folder) == LOCKS
 
 
 def test_an_error_leaves_the_old_set_and_releases_the_lock(folder):
@@ -48,7 +48,7 @@ def test_an_error_leaves_the_old_set_and_releases_the_lock(folder):
         with pytest.raises(TypeError):
             publish(folder, NEW | {"d.txt": None})
         assert visible(folder) == OLD
-        assert hidden(folder) == [batch.LOCK]
+        assert hidden(folder) == LOCKS
 
 
 def replacing_until(number, end):
@@ -68,28 +68,28 @@ def publish_elsewhere(folder, die_at=None):
     pid = os.fork()
     if pid == 0:
         os.replace = replacing_until(die_at, lambda: os._exit(9))
-        with contextlib.suppress(batch.OutputError):
+        with contextlib.suppress(output.OutputError):
             publish(folder)
             os._exit(0)
         os._exit(2)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-# Renames: 0 names the owner, 1 puts the mark, 2 to 4 put the three files in place.
-AT_RENAME = [(0, OLD), (1, OLD), (2, OLD | NEW), (3, OLD | NEW), (4, OLD | NEW)]
+# Renames: 0 to 3 name the owner of each part, 4 puts the mark, 5 to 7 put the files in place.
+AT_RENAME = [(0, OLD), (3, OLD), (4, OLD), (5, OLD | NEW), (6, OLD | NEW), (7, OLD | NEW)]
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # there are threads
 
 
 @pytest.mark.parametrize(("number", "expected"), AT_RENAME)
 def test_a_process_that_dies_between_renames(folder, number, expected):
     assert publish_elsewhere(folder, number) == 9
-    with batch.output_lock(folder):
+    with output.output_lock(folder):
         assert visible(folder) == expected
-        assert hidden(folder) == [batch.LOCK, batch.OWNER]
-    assert publish_elsewhere(folder, 5) == 0, "there are no further crash points"
+        assert [name for name in hidden(folder) if "running" not in name] == LOCKS
+    assert publish_elsewhere(folder, 8) == 0, "there are no further crash points"
 
 
-@pytest.mark.parametrize(("number", "expected"), AT_RENAME[1:])
+@pytest.mark.parametrize(("number", "expected"), AT_RENAME[2:])
 def test_ctrl_c_between_renames_completes_them(folder, monkeypatch, number, expected):
     def interrupt():
         raise KeyboardInterrupt
@@ -98,55 +98,77 @@ def test_ctrl_c_between_renames_completes_them(folder, monkeypatch, number, expe
     with pytest.raises(KeyboardInterrupt):
         publish(folder)
     assert visible(folder) == expected
-    assert hidden(folder) == [batch.LOCK]
+    assert hidden(folder) == LOCKS
 
 
 def test_links_are_neither_followed_nor_published(folder, tmp_path):
     outside = tmp_path / "outside"
-    write(outside, {"victim.txt": "not yours", batch.COMMITTED: ""})
-    (folder / f"{batch.STAGING}x").symlink_to(outside)
-    stage = folder / f"{batch.STAGING}y"
-    write(stage, {batch.COMMITTED: "", "a.csv": "new a"})
+    write(outside, {"victim.txt": "not yours", output.COMMITTED: ""})
+    (folder / f"{output.STAGING}x").symlink_to(outside)
+    stage = folder / f"{output.STAGING}y"
+    write(stage, {output.COMMITTED: "", "a.csv": "new a"})
     (stage / "victim.txt").symlink_to(outside / "victim.txt")
     (stage / "b.json").mkdir()
-    batch.recover(folder)
+    output.recover(folder)
     assert visible(folder) == OLD | {"a.csv": "new a"}
-    assert hidden(folder) == [f"{batch.STAGING}x"]
+    assert hidden(folder) == [f"{output.STAGING}x"]
     assert (outside / "victim.txt").read_text() == "not yours"
 
 
 def test_temporary_files_of_dead_writers_are_removed(folder):
+    grid = output.grid_folder(folder)
     write(folder, {".a.csv.0123.part": "torn"})
-    write(files.grid_folder(folder), {".x.npz.0123.part": "torn", "x.npz": "kept"})
-    with batch.output_lock(folder):
-        assert hidden(folder) == [".grid", batch.LOCK, batch.OWNER]
-        assert visible(files.grid_folder(folder)) == {"x.npz": "kept"}
+    write(grid, {".x.npz.0123.part": "torn", "x.npz": "kept"})
+    publish(folder, {})
+    assert hidden(folder) == [".grid", *LOCKS]
+    assert visible(grid) == {"x.npz": "kept"}
 
 
 def test_a_second_run_is_refused_by_the_name_of_the_first(folder):
-    with batch.output_lock(folder):
+    with output.output_lock(folder):
         assert publish_elsewhere(folder) == 2
-        first = rf"in use by process {os.getpid()} on .* since 20\d\d-"
-        with pytest.raises(batch.OutputError, match=first):
+        first = rf"in use by python -m helpers, process {os.getpid()} on .* since 20\d\d-"
+        with pytest.raises(output.OutputError, match=first):
             publish(folder)
-        (folder / batch.OWNER).write_bytes(b"\xff")
-        with pytest.raises(batch.OutputError, match="in use by another run; wait"):
+        output.owner_path(folder, "a").write_bytes(b"\xff")
+        with pytest.raises(output.OutputError, match="in use by another run; wait"):
             publish(folder)
         assert visible(folder) == OLD
 
 
+@pytest.fixture
+def release():
+    yield
+    output.release()
+
+
+@pytest.mark.usefixtures("release")
+def test_a_notebook_holds_its_own_part_until_it_ends_or_takes_another(folder):
+    for part in "aba":
+        output.hold(folder, part)
+        with output.output_lock(folder, [{"a": "b", "b": "a"}[part]]):
+            pass
+        with pytest.raises(output.OutputError, match=f"the notebook of part {part.upper()}, proc"):
+            publish(folder)
+    output.release()
+    publish(folder)
+    with output.output_lock(folder), pytest.raises(output.OutputError, match=r"in use by python"):
+        output.hold(folder, "a")
+
+
+@pytest.mark.usefixtures("release")
+def test_a_notebook_completes_what_a_dead_command_left_and_nothing_of_a_living_notebook(folder):
+    assert publish_elsewhere(folder, 6) == 9
+    output.hold(folder, "a")
+    assert visible(folder) == OLD | NEW
+    write(folder, {".a.csv.0123.part": "being written"})
+    assert publish_elsewhere(folder) == 2
+    assert ".a.csv.0123.part" in hidden(folder)
+
+
 def test_a_full_disk_is_refused_before_anything_is_made(tmp_path, monkeypatch):
-    usage = batch.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(batch.shutil, "disk_usage", lambda path: usage._replace(free=7_000_000))
-    with pytest.raises(batch.OutputError, match=r"\(7 MB free, 50 MB needed\)"):
-        batch.output_lock(tmp_path / "new").__enter__()
+    usage = output.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(output.shutil, "disk_usage", lambda path: usage._replace(free=7_000_000))
+    with pytest.raises(output.OutputError, match=r"\(7 MB free, 50 MB needed\)"):
+        publish(tmp_path / "new")
     assert not (tmp_path / "new").exists()
-
-
-def test_few_open_files_are_refused(monkeypatch):
-    resource = pytest.importorskip("resource")
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (64, 64))
-    with pytest.raises(batch.OutputError, match=r"^only 64 open files are allowed: ulimit -n 128$"):
-        batch.check_limits()
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
-    batch.check_limits()
