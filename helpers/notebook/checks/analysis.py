@@ -29,7 +29,7 @@ def judge_tiles(given, picture):
     columns = given.get("columns") or int(np.ceil(np.sqrt(units)))
     lines = -(-units // columns)
     shape = lines * (SIDE + GAP) - GAP, columns * (SIDE + GAP) - GAP
-    name = f"the picture of {units} units, {lines} lines of {columns} tiles,"
+    name = f"the picture of {units} units in {columns} columns (lines: {lines})"
     picture = an_array(picture, shape, name)
     covered = np.zeros(shape, bool)
     for unit, weights in enumerate(W):

@@ -21,9 +21,9 @@ def checks_of_list_runs(layer_sizes, rng):
     }
     one = grid | {name: grid[name][:1] for name in FACTORS}
     return [
-        Check("order of the loops", grid, judge_runs),
-        Check("seeds", one | {"num_seeds": 3}, judge_runs),
-        Check("all together", grid | {"num_seeds": 2}, judge_runs),
+        Check("a grid", grid, judge_runs),
+        Check("three seeds", one | {"num_seeds": 3}, judge_runs),
+        Check("a grid with two seeds", grid | {"num_seeds": 2}, judge_runs),
     ]
 
 
@@ -34,8 +34,9 @@ def judge_runs(given, runs):
     num_runs = prod(map(len, values.values()))
     runs = a_list(runs, num_runs, "the list of runs")
     for number, run in enumerate(runs):
-        is_recipe = isinstance(run, dict) and "shuffle_seed" in run
-        expect(is_recipe, f"run {number} is {run!r:.40}, expected a sgd.Recipe")
+        is_recipe = isinstance(run, dict) and list(run) == ["Recipe"]
+        expect(is_recipe, f"run {number} is no sgd.Recipe: {run!r:.60}")
+        run = run["Recipe"]
         rest, expected = number, {}
         for name in reversed(values):
             rest, digit = divmod(rest, len(values[name]))

@@ -237,18 +237,23 @@ def judge_large_logits(given, loss):
 
 
 def checks_of_backprop(layer_sizes, rng):
-    one = draw_problem(layer_sizes, rng, num_images=1)
+    alone = [draw_problem(layer_sizes, rng, num_images=1) for _ in range(3)]
     several = draw_problem(layer_sizes, rng)
     closed = draw_problem(layer_sizes, rng)
     for array in closed["layers"][0]:
         array[...] = 0
     checks = [
-        Check("one image", one | {"alpha": 0.0}, judge_one_image, differentiate),
+        Check(f"image {k} alone", one | {"alpha": 0.0}, judge_one_image, differentiate)
+        for k, one in enumerate(alone)
+    ]
+    checks += [
         Check("several images", several | {"alpha": 0.0}, judge_gradient, differentiate),
         Check("with L2", several | {"alpha": 0.3}, judge_gradient, differentiate),
-        Check("units at exactly 0", closed | {"alpha": 0.0}, judge_closed_units),
     ]
-    return checks if len(layer_sizes) > 2 else checks[:3]
+    if len(layer_sizes) > 2:
+        closed = closed | {"alpha": 0.0}
+        checks.append(Check("units at exactly 0", closed, judge_closed_units))
+    return checks
 
 
 def differentiate(backprop, layers, images, labels, alpha):

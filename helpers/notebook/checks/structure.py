@@ -113,13 +113,15 @@ def fault(check, answer):
         check.judge(check.given, answer.result)
     except Fault as found:
         return str(found)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        return f"what came back cannot be read ({error})"
     return None
 
 
 def plain(value):
     """Reduce a value to dicts, lists, arrays, numbers, texts and None; arrays are copied."""
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        return {type(value).__name__: plain(asdict(value))}
     if isinstance(value, dict):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -130,7 +132,7 @@ def plain(value):
         return value.item()
     if value is None or isinstance(value, (bool, int, float, complex, str)):
         return value
-    return f"a {type(value).__name__}"
+    return f"of type {type(value).__name__}"
 
 
 def same(one, other):
@@ -169,7 +171,7 @@ def is_refused(function, **given):
 
 def judge_refusal(given, refused):
     """Judge what `is_refused` gives."""
-    expect(refused, "this is taken without a word, expected a ValueError")
+    expect(refused is True, "this is taken without a word, expected a ValueError")
 
 
 def expect(is_right, line):
@@ -201,7 +203,9 @@ def kind(value):
     """Say in words what a piece of plain data is."""
     if value is None:
         return "None (is a return missing?)"
-    return value[:60] if isinstance(value, str) else f"a {type(value).__name__}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    return value[:60] if isinstance(value, str) else f"of type {type(value).__name__}"
 
 
 def is_close(found, expected):
