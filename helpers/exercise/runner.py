@@ -1,0 +1,265 @@
+"""The student's process: it makes the calls of one submission, one exercise after the other.
+
+This file is run as a program that has nothing of ours beside it; `isolation` starts it. A job comes
+through standard input: the files of `helpers`, with the student's in place of one of ours, and what
+to call. Each job gets a process of its own, forked here when NumPy is already imported, so that an
+endless loop or a crash costs one exercise; whatever that process has started is ended with it. What
+came back goes to standard output. No right answer is in here: right and wrong is the grader's word.
+"""
+
+import base64
+import ctypes
+import importlib
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import stat
+import struct
+import sys
+import time
+from contextlib import suppress
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
+from pathlib import Path
+
+import numpy as np
+
+MEMORY = 2**32
+"""Bytes that a process may take."""
+LARGEST = 2**24
+"""Bytes of a file, and of all answers to one job."""
+MOST_PROCESSES = 64
+"""That one exercise may start; NumPy and others start some on import."""
+HEADER = struct.Struct(">Q")
+"""A message is its length and its bytes."""
+IMPORTERS = BuiltinImporter, FrozenImporter, PathFinder
+"""Python's own, without those by which an installed project finds its `helpers`."""
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+"""Of prctl(2): whether others may look into a process; whether orphans come to it."""
+
+
+def main(seconds, folder, *modules):
+    """Take jobs until standard input is closed; `modules` are imported once for all of them."""
+    os.chdir(folder)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_DUMPABLE, 0)  # an exercise's process may not read the next job from here
+    for name in modules:
+        with suppress(Exception):
+            importlib.import_module(name)
+    send(1, b"ready")
+    number = 0
+    while has_input(0):
+        number += 1
+        status, answers = run_job(Path(f"job_{number}"), float(seconds))
+        send(1, status.encode())
+        send(1, answers)
+
+
+def run_job(place, seconds):
+    """Run a job in a process of its own; say how it ended, and give what it left."""
+    place.mkdir()
+    answers = place.absolute() / "answers.jsonl"
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work_on_job(place)
+        finally:
+            os._exit(1)
+    status = watch(pid, seconds)
+    end_descendants()
+    try:
+        found = read_file(answers)
+    except OSError:
+        found = b""
+    shutil.rmtree(place, ignore_errors=True)
+    return status, found
+
+
+def watch(pid, seconds):
+    """Wait for the process of a job, for some seconds; say in words how it ended."""
+    handle = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    poll.register(0, select.POLLHUP)
+    end = time.monotonic() + seconds
+    try:
+        while time.monotonic() < end:
+            ready = dict(poll.poll(100))
+            if handle in ready:
+                _, code = os.waitpid(pid, 0)
+                return f"the process ended with status {os.waitstatus_to_exitcode(code)}"
+            if ready:  # the grader is gone
+                end_descendants()
+                sys.exit(1)
+            if len(descendants()) > MOST_PROCESSES:
+                return f"stopped, with more than {MOST_PROCESSES} processes"
+        return f"stopped after {seconds:g} s"
+    finally:
+        os.close(handle)
+
+
+def descendants():
+    """List the processes that this one has started, and those that they have started."""
+    parents = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            text = Path("/proc", name, "stat").read_text(errors="replace")
+            parents[int(name)] = int(text.rpartition(")")[2].split()[1])
+    found = [os.getpid()]
+    for parent in found:
+        found += [pid for pid, its_parent in parents.items() if its_parent == parent]
+    return found[1:]
+
+
+def end_descendants():
+    """End all of them: orphans come to this process, so it finds them whatever they did."""
+    end = time.monotonic() + 5
+    while (found := descendants()) and time.monotonic() < end:
+        for number in signal.SIGSTOP, signal.SIGKILL:  # what has stopped starts no others
+            for pid in found:
+                with suppress(OSError):
+                    os.kill(pid, number)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.001)
+
+
+def read_file(path):
+    """Read a file, but no link, pipe or device, and nothing huge."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(f"{path} is no file")
+        return file.read(LARGEST)
+
+
+def work_on_job(place):
+    """Unpack a job, make its calls, and write each answer as soon as it is there."""
+    prctl(PR_SET_DUMPABLE, 1)
+    os.setsid()
+    job = json.loads(receive(0))
+    for name, text in job["files"].items():
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode("latin-1"))
+    os.chdir(place)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for handle in 0, 1, 2:
+        os.dup2(nothing, handle)
+    os.closerange(3, 1024)
+    limits = {resource.RLIMIT_AS: MEMORY, resource.RLIMIT_FSIZE: LARGEST, resource.RLIMIT_CORE: 0}
+    for name, most in limits.items():
+        resource.setrlimit(name, (most, most))
+    with open("answers.jsonl", "wb", buffering=0) as file:
+        for line in make_calls(job):
+            file.write(line + b"\n")
+    os._exit(0)
+
+
+def make_calls(job):
+    """Make the calls of a job, and give each answer as a line of JSON.
+
+    Whatever a student's function raises is an answer: also SystemExit, and MemoryError.
+    """
+    sys.meta_path[:] = [each for each in sys.meta_path if each in IMPORTERS]
+    sys.path[:] = [os.getcwd(), *filter(os.path.isdir, sys.path)]
+    try:
+        structure = importlib.import_module("helpers.notebook.checks.structure")
+        checks = importlib.import_module("helpers.notebook.checks")
+        [exercise] = [each for each in checks.EXERCISES if each.function == job["function"]]
+        function = exercise.resolve()
+    except BaseException as error:
+        message = f"{type(error).__name__}: {error}"
+        yield to_json({"failed": f"the file cannot be imported: {message}"})
+        return
+    for layer_sizes, seed in job["problems"]:
+        for check in checks.checks_of(exercise, tuple(layer_sizes), seed):
+            try:
+                answer = vars(structure.make(check, function))
+            except BaseException as error:
+                answer = {"result": None, "after": {}, "error": f"{type(error).__name__}: {error}"}
+            yield to_json(answer)
+
+
+def to_json(value):
+    """Write plain data as a line of JSON."""
+    return json.dumps(encode(value)).encode()
+
+
+def encode(value):
+    """Turn plain data into pairs of a type and what JSON can hold; arrays become their bytes."""
+    if isinstance(value, np.ndarray):
+        content = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+        return ["array", value.dtype.str, value.shape, content]
+    if isinstance(value, dict):
+        return ["dict", {key: encode(entry) for key, entry in value.items()}]
+    if isinstance(value, list):
+        return ["list", [encode(entry) for entry in value]]
+    if isinstance(value, complex):
+        return ["complex", value.real, value.imag]
+    return ["plain", value]
+
+
+def decode(value):
+    """Read what `encode` wrote; ValueError or TypeError for anything else."""
+    kind, *content = value
+    if kind == "array":
+        name, shape, text = content
+        dtype = np.dtype(name)
+        if dtype.kind not in "biufc":
+            raise ValueError(f"an array of {dtype}")
+        return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
+    [first, *_] = content
+    if kind == "dict":
+        return {key: decode(entry) for key, entry in first.items()}
+    if kind == "list":
+        return [decode(entry) for entry in first]
+    if kind == "complex":
+        return complex(*content)
+    if kind != "plain" or not (first is None or isinstance(first, (bool, int, float, str))):
+        raise ValueError(f"no plain data: {kind}")
+    return first
+
+
+def prctl(option, value):
+    """Call prctl(2)."""
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def has_input(handle):
+    """Wait for input; False once there can be none."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    [(_, events)] = poll.poll()
+    return bool(events & select.POLLIN)
+
+
+def send(handle, message):
+    """Write a message: its length, its bytes."""
+    rest = memoryview(HEADER.pack(len(message)) + message)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def receive(handle):
+    """Read a message; EOFError if it is cut short."""
+    return read_exactly(handle, HEADER.unpack(read_exactly(handle, HEADER.size))[0])
+
+
+def read_exactly(handle, length):
+    """Read a number of bytes; EOFError if there are fewer."""
+    parts = []
+    while length:
+        part = os.read(handle, min(length, 2**20))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

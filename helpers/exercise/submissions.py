@@ -1,0 +1,197 @@
+"""What students handed in: folders and zip files, read without unpacking anything.
+
+Only files that may be a student's are read, by name, into memory: the files with exercises in them
+and Python files that the hand-out has not. So a path that leads out of an archive leads nowhere,
+and a file that unpacks to gigabytes is cut off. A submission may hold the folder `helpers` itself,
+the whole hand-out, either of them some folders deeper, or a single zip file.
+"""
+
+import hashlib
+import os
+import re
+import zipfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from helpers.exercise import runner
+from helpers.files import PROJECT
+from helpers.notebook.checks import EXERCISES
+
+LARGEST_FILE = 2**20
+"""Bytes of a file of Python that is read; more is refused."""
+MOST_FILES = 100
+MOST_ENTRIES = 20_000
+"""Files in a submission that are looked at."""
+DEEPEST = 6
+"""Folders above a file that is looked at."""
+MOODLE = re.compile(r"_\d+_assignsubmission_\w*$")
+"""What Moodle adds to a student's name."""
+IGNORED = "index.html", "desktop.ini", "Thumbs.db"
+"""Files beside the submissions that are nobody's."""
+EXERCISE_FILES = {f"{each.module.replace('.', '/')}.py" for each in EXERCISES}
+
+
+class SubmissionError(Exception):
+    """Says in a line why a submission cannot be read."""
+
+
+@dataclass
+class Submission:
+    """A student's files.
+
+    Attributes
+    ----------
+    name : str
+        For the table; unique within a class.
+    path : pathlib.Path
+        Folder or zip file.
+    files : dict
+        Name below `helpers` -> bytes.
+    problem : str
+        Why nothing could be read; empty if something was.
+    """
+
+    name: str
+    path: Path
+    files: dict = field(default_factory=dict)
+    problem: str = ""
+
+    def read(self):
+        """Read the files, or note the problem; whatever is in there, this returns."""
+        try:
+            self.files = read_files(self.path)
+        except SubmissionError as error:
+            self.problem = str(error)
+        except Exception as error:
+            self.problem = f"cannot be read ({type(error).__name__}: {error})"
+
+    @property
+    def fingerprint(self):
+        """str : hash of the files, the same for the same work under another name."""
+        content = hashlib.sha256(self.problem.encode("utf-8", "replace"))
+        for name, text in sorted(self.files.items()):
+            content.update(f"{name!r} {len(text)}\n".encode())
+            content.update(text)
+        return content.hexdigest()[:16]
+
+
+def find_submissions(folder):
+    """List the submissions in the folder of a class, by name; none of them is read yet."""
+    names = [name for name in os.listdir(folder) if not name.startswith(".")]
+    paths = [folder / name for name in sorted(names) if name not in IGNORED]
+    stems = [name_of(path) for path in paths]
+    folded = [stem.casefold() for stem in stems]
+    taken = {stem for stem in folded if folded.count(stem) > 1}
+    named = zip(paths, stems, folded, strict=True)
+    return [Submission(path.name if key in taken else stem, path) for path, stem, key in named]
+
+
+def name_of(path):
+    """Read a student's name off a file or folder."""
+    stem = path.stem if path.suffix.lower() == ".zip" and not path.is_dir() else path.name
+    readable = stem.encode("utf-8", "replace").decode()
+    return MOODLE.sub("", readable) or readable
+
+
+def read_files(path):
+    """Read a student's files from a folder or a zip file: {name below helpers: bytes}."""
+    if path.is_dir():
+        entries = list_folder(path)
+    elif path.is_file() and zipfile.is_zipfile(path):
+        entries = list_zip(path)
+    else:
+        raise SubmissionError("expected a folder or a zip file")
+    archives = [name for name in entries if name.suffix.lower() == ".zip"]
+    root = find_root(entries)
+    if root is None and path.is_dir() and len(archives) == 1:
+        entries = list_zip(path / archives[0])
+        root = find_root(entries)
+    if root is None:
+        wanted = ", ".join(sorted(EXERCISE_FILES))
+        raise SubmissionError(f"is empty, or holds none of the files {wanted}")
+    return take_python_files(entries, root)
+
+
+def take_python_files(entries, root):
+    """Read the files of a student below a folder: of exercises, and what the hand-out has not.
+
+    A file that cannot be read is as one that is missing: it costs its own exercises.
+    """
+    found = {}
+    for name, read in entries.items():
+        if not name.is_relative_to(root) or name.suffix != ".py":
+            continue
+        below = str(name.relative_to(root))
+        is_new = not (PROJECT / "helpers" / below).exists()
+        if below in EXERCISE_FILES or is_new:
+            with suppress(Exception):  # a damaged archive fails in a dozen ways
+                found[below] = read()
+        if len(found) > MOST_FILES:
+            raise SubmissionError(f"holds more than {MOST_FILES} files of Python")
+    return found
+
+
+def find_root(entries):
+    """Find the folder that stands for `helpers`: of this name if there is one, the highest one."""
+    places = []
+    for name in entries:
+        for file in EXERCISE_FILES:
+            depth = len(PurePosixPath(file).parts)
+            if name.parts[-depth:] == PurePosixPath(file).parts:
+                places.append(PurePosixPath(*name.parts[:-depth]))
+    places.sort(key=lambda place: (place.name != "helpers", len(place.parts), str(place)))
+    return places[0] if places else None
+
+
+def list_folder(folder):
+    """List the files below a folder, without following links: {path in it: function that reads}."""
+    found = {}
+    for place, folders, names in os.walk(folder):
+        inside = PurePosixPath(Path(place).relative_to(folder).as_posix())
+        folders[:] = [name for name in folders if is_looked_at(inside / name)]
+        for name in names:
+            found[inside / name] = partial(read_plain, Path(place, name))
+        if len(found) > MOST_ENTRIES:
+            raise SubmissionError(f"holds more than {MOST_ENTRIES:,} files")
+    return {name: read for name, read in found.items() if is_looked_at(name)}
+
+
+def list_zip(path):
+    """List the files of an archive: {path in it: function that reads}."""
+    archive = zipfile.ZipFile(path)
+    infos = archive.infolist()
+    if len(infos) > MOST_ENTRIES:
+        raise SubmissionError(f"holds more than {MOST_ENTRIES:,} files")
+    found = {}
+    for info in infos:
+        name = PurePosixPath(info.filename.replace("\\", "/"))
+        if not info.is_dir() and is_looked_at(name):
+            found[name] = partial(read_member, archive, info)
+    return found
+
+
+def is_looked_at(name):
+    """Tell whether a path may be a student's: nothing hidden, no way out, not too deep."""
+    parts = name.parts
+    is_odd = any(part.startswith((".", "__MACOSX", "__pycache__")) for part in parts)
+    return not is_odd and not name.is_absolute() and len(parts) <= DEEPEST
+
+
+def read_plain(path):
+    """Read a file of a folder, but no link, pipe or device."""
+    return check_size(path.name, runner.read_file(path))
+
+
+def read_member(archive, info):
+    """Read a file of an archive; what unpacks to more than is allowed is not unpacked."""
+    with archive.open(info) as file:
+        return check_size(info.filename, file.read(LARGEST_FILE + 1))
+
+
+def check_size(name, content):
+    """Refuse a file that is too large."""
+    if len(content) > LARGEST_FILE:
+        raise SubmissionError(f"{name} has more than {LARGEST_FILE:,} bytes")
+    return content
