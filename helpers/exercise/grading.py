@@ -1,114 +1,330 @@
-"""Grading a filled-in hand-out: our calls, the student's functions, a process for each exercise.
+"""Grading: the notebooks' checks on other problems, called in the student's process, judged here.
 
-The process gets a copy of our helpers in which the student's function stands in place of ours, and
-tells what came back (tests/exercises/calls.py); right and wrong are decided here. A process is no
-sandbox: what it keeps out, and what not, is in the README.
+The problems are drawn from a seed: networks without a hidden layer and with several, square
+matrices and others. Each function is called with our solution of all the others, so a mistake costs
+its own exercise. What is to be right, and what it is worth, are the lines of tasks.csv. A call that
+passes the check is compared with what our solution gave in a process of the same kind.
 """
 
-import importlib
+import ast
+import csv
 import json
-import os
-import runpy
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from helpers.exercise.handout import blank, copy_helpers
-from helpers.exercise.tasks import TASKS, file_of
-from helpers.files import PROJECT
+from helpers.errors import OneLineError
+from helpers.exercise import handout, isolation, runner
+from helpers.exercise.submissions import Submission
+from helpers.notebook.checks.exercises import EXERCISES, checks_of
+from helpers.notebook.checks.structure import CLOSE, Answer, fault
 
-CALLS = PROJECT / "tests" / "exercises" / "calls.py"
 SECONDS = 10
-"""That an exercise may take; `AT_ONCE` of them run side by side."""
-AT_ONCE = 2
-LARGEST = 2**24
-"""Bytes of a file that is read."""
-CLOSE = 1e-10
-"""Largest difference to our numbers, as a share of the largest of them."""
+"""That an exercise may take."""
+IMPORTED_FIRST = "pandas", "scipy.special", "scipy.linalg", "matplotlib.pyplot"
+"""Libraries that take long to import; where one of the files names one, it is imported once."""
+ROOMS = "helpers", "grid", "checks"
+"""Folders with what an exercise may import; the first files of the others import much more."""
+LONGEST_LINE = 240
 
 
-def grade(folder):
-    """Grade all exercises of a filled-in hand-out: a dict in the form of Gradescope's results."""
-    if not (folder / "helpers").is_dir():
-        raise FileNotFoundError(f"{folder}: expected a filled-in hand-out, with a folder helpers")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        tests = list(pool.map(lambda task: grade_one(folder, task), TASKS))
-    return {"score": sum(test["score"] for test in tests), "tests": tests}
+class GradingError(OneLineError):
+    """The grading itself does not work, whoever's files are graded."""
 
 
-def grade_one(folder, task):
-    """Give all points of an exercise or none; `output` says in a line what failed first."""
-    found = fault(folder, task) or ""  # a student's message may hold anything
-    line = "".join(c if c.isprintable() else " " for c in found)[:200]
-    test = {"number": task.exercise, "name": task.function, "max_score": task.points}
-    return test | {"score": 0 if line else task.points, "output": line or "right"}
+@dataclass(frozen=True)
+class Task:
+    """One line of tasks.csv: what a function must do, and its points.
+
+    With `beside`, it counts only where this other thing is right as well: a function that always
+    raises ValueError refuses bad input, too.
+    """
+
+    function: str
+    points: float
+    what: str
+    beside: str
 
 
-def fault(folder, task):
-    """Say what is wrong with a student's function, or nothing."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
-        work = Path(work).resolve()
-        copy_helpers(work)
-        shutil.copy(CALLS, work)
-        file = file_of(task.module)
-        status = f"{file} is missing, or no text file"
+@dataclass(frozen=True)
+class Plan:
+    """All that the submissions of one grading share.
+
+    Attributes
+    ----------
+    seed : int
+    problems : list of (tuple of int, int)
+        `layer_sizes` and a seed for each problem.
+    files : dict
+        Our own files, by name below `helpers`.
+    right : dict
+        Function -> our answers to its calls, in order.
+    is_walled : bool
+        Whether student's processes live in namespaces.
+    """
+
+    seed: int
+    problems: list
+    files: dict
+    right: dict
+    is_walled: bool
+
+
+def read_tasks():
+    """Read what each function must do: {function: list of Task}."""
+    tasks = defaultdict(list)
+    with open(Path(__file__).with_name("tasks.csv"), encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            task = Task(row["function"], float(row["points"]), row["what"], row["beside"])
+            tasks[task.function].append(task)
+    return tasks
+
+
+TASKS = read_tasks()
+MOST = sum(task.points for tasks in TASKS.values() for task in tasks)
+"""Points of somebody who has everything right."""
+
+
+# ---- The plan
+
+
+def make_plan(seed, is_walled=None):
+    """Draw the problems, and ask our own solution first.
+
+    Raises
+    ------
+    GradingError
+        If our solution does not pass here: then nobody's would.
+    """
+    if is_walled is None:
+        is_walled = isolation.has_namespaces()
+    files = read_helpers()
+    plan = Plan(seed, draw_problems(seed), files, {}, is_walled)
+    ours = {file_of(exercise): files[file_of(exercise)] for exercise in EXERCISES}
+    for exercise, (status, answers) in ask(ours, plan).items():
+        calls = calls_of(exercise, plan)
+        faults = [
+            find_fault(check, answer) for (_, check), answer in zip(calls, answers, strict=False)
+        ]
+        wrong = [line for line in faults if line]
+        if wrong or len(answers) < len(calls):
+            line = wrong[0] if wrong else status
+            raise GradingError(f"our own {exercise.function} does not pass its check: {line}")
+        plan.right[exercise.function] = answers
+    return plan
+
+
+def draw_problems(seed):
+    """Draw the shapes of networks: none, one, two and three hidden layers, widths of 2 to 7."""
+    rng = np.random.default_rng(seed)
+    a, b, c = rng.permutation(np.arange(2, 8))[:3].tolist()
+    shapes = (a, c), (a, b, c), (a, b, b, c), (b, b, a, c, c)
+    return [(shape, int(rng.integers(2**31))) for shape in shapes]
+
+
+def read_helpers():
+    """Read our files as a hand-out has them, with the solutions: {name: bytes}."""
+    with tempfile.TemporaryDirectory() as folder:
+        handout.copy_helpers(Path(folder))
+        root = Path(folder, "helpers")
+        paths = [path for path in root.rglob("*.py") if path.parent.name in ROOMS]
+        files = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+    packages = "grid", "notebook", "notebook/checks"
+    return files | {f"{package}/__init__.py": b"" for package in packages}
+
+
+def file_of(exercise):
+    """Name the file of an exercise below `helpers`."""
+    return f"{exercise.module.replace('.', '/')}.py"
+
+
+def calls_of(exercise, plan):
+    """List the calls of an exercise: (number of the problem, check)."""
+    return [
+        (number, check)
+        for number, (layer_sizes, seed) in enumerate(plan.problems)
+        for check in checks_of(exercise, layer_sizes, seed)
+    ]
+
+
+# ---- The student's process
+
+
+def ask(theirs, plan):
+    """Make all calls with a student's files: {exercise: (how it ended, list of Answer)}.
+
+    A process that was ended from within, by one exercise, is started again for the next.
+    """
+    found = {}
+    text = b"\n".join(theirs.values()).decode("utf-8", "replace")
+    modules = [name for name in IMPORTED_FIRST if name.split(".")[0] in text]
+    waiting = list(EXERCISES)
+    while waiting:
+        with isolation.StudentProcess(SECONDS, modules, plan.is_walled) as process:
+            try:
+                process.start()
+                while waiting:
+                    exercise = waiting.pop(0)
+                    found[exercise] = "no answer", []
+                    if file_of(exercise) in theirs:
+                        status, lines = process.ask(make_job(exercise, theirs, plan))
+                        found[exercise] = status, read_answers(lines)
+                    else:
+                        found[exercise] = f"{file_of(exercise)} is missing or unreadable", []
+            except isolation.Lost as error:
+                if len(found) == 0:
+                    raise GradingError(f"no process for submissions: {error}") from error
+                found[exercise] = str(error), []
+    return found
+
+
+def make_job(exercise, theirs, plan):
+    """Write a job: the student's file before ours without the exercise, so others are ours."""
+    name = file_of(exercise)
+    files = plan.files | {file: text for file, text in theirs.items() if file not in plan.files}
+    ours = without_function(plan.files[name].decode(), exercise.function).encode()
+    files[name] = theirs[name] + b"\n\n" + ours
+    texts = {f"helpers/{file}": text.decode("latin-1") for file, text in files.items()}
+    job = {"files": texts, "function": exercise.function, "problems": plan.problems}
+    return json.dumps(job).encode()
+
+
+def without_function(source, name):
+    """Take a function on the top level out of a source."""
+    lines = source.splitlines(keepends=True)
+    [node] = [node for node in ast.parse(source).body if getattr(node, "name", "") == name]
+    return "".join(lines[: node.lineno - 1] + lines[node.end_lineno :])
+
+
+def read_answers(lines):
+    """Read the answers of a student's process, up to the first that is none."""
+    answers = []
+    for line in lines.splitlines():
         try:
-            merge(work / file, read(folder / file), task)
-            status = run(work, task)
-            return difference(json.loads(read(work / "answers.json")), task)
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError):
-            return f"{task.function}: no answer ({status})"
+            answers.append(Answer(**runner.decode(json.loads(line))))
+        except (ValueError, TypeError, RecursionError, OverflowError, MemoryError):
+            break
+    return answers
 
 
-def read(path):
-    """Read a student's file, but no link, pipe or device, and nothing huge."""
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
-        raise OSError(path)
-    return path.read_bytes()
+# ---- The verdict
 
 
-def merge(ours, theirs, task):
-    """Put a student's file before ours without the exercise, so that all others are ours."""
-    blank(ours, task.function)
-    ours.write_bytes(theirs + b"\n\n" + ours.read_bytes())
+def grade_submission(submission, plan):
+    """Grade a submission.
+
+    Parameters
+    ----------
+    submission : Submission
+        Already read.
+    plan : Plan
+
+    Returns
+    -------
+    dict
+        In the form of Gradescope's results: a test for each line of tasks.csv.
+    """
+    tests = []
+    found = {} if submission.problem else ask(submission.files, plan)
+    for exercise in EXERCISES:
+        status, answers = found.get(exercise, (submission.problem, []))
+        tests += grade_exercise(exercise, status, answers, plan)
+    score = round(sum(test["score"] for test in tests), 2)
+    return {"score": score, "output": isolation.describe(plan.is_walled), "tests": tests}
 
 
-def run(work, task):
-    """Run the process of an exercise, end whatever it started, and say how it ended."""
-    environment = dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), str(work))
-    environment |= {"PATH": os.environ["PATH"], "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-B", CALLS.name, task.module, task.function]
-    silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-    process = subprocess.Popen(command, cwd=work, env=environment, start_new_session=True, **silent)
+def grade(path, seed=0):
+    """Grade one filled-in hand-out, a folder or a zip file; see `grade_submission`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no file in it has exercises.
+    """
+    submission = Submission(path.name, path)
+    submission.read()
+    if submission.problem:
+        raise FileNotFoundError(f"{path}: {submission.problem}")
+    return grade_submission(submission, make_plan(seed))
+
+
+def grade_exercise(exercise, status, answers, plan):
+    """Judge all calls of an exercise: a test for each thing that it must do."""
+    faults = defaultdict(dict)
+    for place, (number, check) in enumerate(calls_of(exercise, plan)):
+        line = f"no answer: {status}"
+        if place < len(answers):
+            right = plan.right[exercise.function][place]
+            line = find_fault(check, answers[place]) or find_difference(
+                check, answers[place], right
+            )
+        faults[check.what][number] = line
+    tests = []
+    for task in TASKS[exercise.function]:
+        lines = {
+            number: line or faults[task.beside].get(number) if task.beside else line
+            for number, line in faults[task.what].items()
+        }
+        share = sum(line is None for line in lines.values()) / len(lines)
+        first = next((line for line in lines.values() if line), None)
+        tests.append(
+            {
+                "number": exercise.label,
+                "name": f"{exercise.function}: {task.what}",
+                "score": round(share * task.points, 2),
+                "max_score": task.points,
+                "output": printable(first) if first else "right",
+            }
+        )
+    return tests
+
+
+def find_fault(check, answer):
+    """Judge an answer by its check; a student's process may send anything."""
     try:
-        return f"the process ended with status {process.wait(SECONDS)}"
-    except subprocess.TimeoutExpired:
-        return f"stopped after {SECONDS} s"
-    finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        return fault(check, answer)
+    except Exception:
+        return "what comes back cannot be read"
 
 
-def difference(found, task):
-    """Compare a student's answers with ours, made here and now; say what differs first."""
-    ours = getattr(importlib.import_module(f"helpers.{task.module}"), task.function)
-    for name, (kind, right) in runpy.run_path(str(CALLS))["answers"](task.function, ours).items():
-        their_kind, theirs = found.get(name) or found.get("failed") or ("missing", [])
-        if their_kind != kind:
-            return f"{name}: {their_kind}, expected {kind}"
-        theirs, right = np.array(theirs, float), np.array(right, float)
-        if theirs.shape != right.shape:
-            return f"{name}: no numbers to compare"
-        tolerance = CLOSE * np.abs(right[np.isfinite(right)]).max(initial=0)
-        near = np.isclose(theirs, right, rtol=0, atol=tolerance, equal_nan=True)
-        if not near.all():
-            place = tuple(np.argwhere(~near)[0].tolist())
-            return f"{name}, entry {place}: {theirs[place]:.10g}, expected {right[place]:.10g}"
+def find_difference(check, answer, right):
+    """Compare an answer with ours, where only one is right."""
+    if not check.unique or agrees(answer.result, right.result):
+        return None
+    return "is not what our solution gives, although each property is as expected"
+
+
+def agrees(found, right):
+    """Tell whether plain data agrees with ours: numbers to nine digits, lists as arrays."""
+    if isinstance(right, dict):
+        is_same = isinstance(found, dict) and found.keys() == right.keys()
+        return is_same and all(agrees(found[key], right[key]) for key in right)
+    if isinstance(right, list):
+        is_same = isinstance(found, (list, np.ndarray)) and len(found) == len(right)
+        return is_same and all(map(agrees, found, right))
+    if right is None or isinstance(right, (str, bool)):
+        return found == right
+    try:
+        found, right = np.asarray(found, complex), np.asarray(right, complex)
+    except (ValueError, TypeError):
+        return False
+    tolerance = CLOSE * max(np.abs(right[np.isfinite(right)]).max(initial=0), 1e-3)
+    is_same = found.shape == right.shape
+    return is_same and np.allclose(found, right, rtol=0, atol=tolerance, equal_nan=True)
+
+
+def printable(line):
+    """Make a line of what may hold anything."""
+    text = "".join(c if c.isprintable() else " " for c in line)
+    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 3]}..."
+
+
+def by_exercise(results):
+    """Sum the points of results by exercise: {"A1": 2.0, ...}."""
+    points = dict.fromkeys((exercise.label for exercise in EXERCISES), 0.0)
+    for test in results["tests"]:
+        points[test["number"]] += test["score"]
+    return {label: round(score, 2) for label, score in points.items()}

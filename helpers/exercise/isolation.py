@@ -1,4 +1,4 @@
-"""Walls around a submission: namespaces of the kernel where there are any, a plain process where not.
+"""Walls around a submission: namespaces of the kernel, or a plain process where there are none.
 
 With namespaces (`unshare` of util-linux, Linux) the student's process sees Python and the system's
 libraries, read only, an empty folder in memory to work in, no network and no other process, and it
@@ -185,7 +185,9 @@ def end_marked(mark):
     wanted = f"{MARK}={mark}".encode()
     found = True
     while found:
-        found = [path.parent for path in Path("/proc").glob("[0-9]*/environ") if holds(path, wanted)]
+        found = [
+            path.parent for path in Path("/proc").glob("[0-9]*/environ") if holds(path, wanted)
+        ]
         for path in found:
             with suppress(OSError):
                 os.kill(int(path.name), signal.SIGKILL)

@@ -168,15 +168,15 @@ def make_calls(job):
     sys.path[:] = [os.getcwd(), *filter(os.path.isdir, sys.path)]
     try:
         structure = importlib.import_module("helpers.notebook.checks.structure")
-        checks = importlib.import_module("helpers.notebook.checks")
-        [exercise] = [each for each in checks.EXERCISES if each.function == job["function"]]
+        exercises = importlib.import_module("helpers.notebook.checks.exercises")
+        [exercise] = [each for each in exercises.EXERCISES if each.function == job["function"]]
         function = exercise.resolve()
     except BaseException as error:
         message = f"{type(error).__name__}: {error}"
         yield to_json({"failed": f"the file cannot be imported: {message}"})
         return
     for layer_sizes, seed in job["problems"]:
-        for check in checks.checks_of(exercise, tuple(layer_sizes), seed):
+        for check in exercises.checks_of(exercise, tuple(layer_sizes), seed):
             try:
                 answer = vars(structure.make(check, function))
             except BaseException as error:

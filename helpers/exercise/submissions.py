@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from helpers.exercise import runner
 from helpers.files import PROJECT
-from helpers.notebook.checks import EXERCISES
+from helpers.notebook.checks.exercises import EXERCISES
 
 LARGEST_FILE = 2**20
 """Bytes of a file of Python that is read; more is refused."""
@@ -30,7 +30,7 @@ MOODLE = re.compile(r"_\d+_assignsubmission_\w*$")
 """What Moodle adds to a student's name."""
 IGNORED = "index.html", "desktop.ini", "Thumbs.db"
 """Files beside the submissions that are nobody's."""
-EXERCISE_FILES = {f"{each.module.replace('.', '/')}.py" for each in EXERCISES}
+EXERCISE_FILES = {each.file.removeprefix("helpers/") for each in EXERCISES}
 
 
 class SubmissionError(Exception):
