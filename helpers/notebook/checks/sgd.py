@@ -77,8 +77,9 @@ def draw_with_each(minibatches, num_images, batch_size, seed):
 
 def judge_seeds(given, orders):
     """The same seed gives the same order, any other one another order."""
-    *drawn, first_again, last_again = orders
     seeds = given["seed"]
+    shape = len(seeds) + 2, given["num_images"]
+    *drawn, first_again, last_again = an_array(orders, shape, "the orders drawn with these seeds")
     twice = (seeds[0], drawn[0], first_again), (seeds[-1], drawn[-1], last_again)
     for seed, order, again in twice:
         line = f"seed = {seed} gives another order each time it is used"
