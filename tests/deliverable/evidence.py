@@ -22,12 +22,16 @@ from helpers import analysis, data, files, models, network, sgd
 from helpers.grid import beyond, stack
 from helpers.grid.table import FACTORS, ranked, read_table, recipe_of, sentences
 from helpers.notebook import parameters
+from helpers.notebook.cells import outputs
 from helpers.notebook.records import read_records
 from helpers.report import results, runs
 from tests.deliverable import spread
 
 PARTS = tuple(parameters.PARTS)
-NAMES = models.BEST, models.RECIPE, models.WIDE
+CHOSEN = models.BEST, models.RECIPE, models.WIDE
+"""The networks that part C tests, in its order."""
+NAMES = *CHOSEN, *beyond.first_layers().values()
+"""All saved networks."""
 INJECTED = "injected-parameters"
 SAME_SETTINGS = tuple(p for p in PARTS if parameters.full(p) == parameters.defaults(p))
 """Parts whose full run uses the parameters with which notebooks/ are recorded."""
@@ -140,13 +144,15 @@ def recipes(found):
     assert found.model(models.BEST).recipe == recipe_of(best)
     assert found.model(models.RECIPE).recipe in beyond.options()
     assert found.model(models.WIDE).recipe in beyond.members()
+    for recipe, name in beyond.first_layers().items():
+        assert found.model(name).recipe == recipe, name
 
 
 def best_row(found):
     """The best network's card and part C say what the table's best row says."""
     best = next(ranked(found.table).itertuples())
-    scores = {"cross_entropy": best.cross_entropy, "accuracy": best.accuracy}
-    assert found.model(models.BEST).card["validation"] == scores
+    validation = {"cross_entropy": best.cross_entropy, "accuracy": best.accuracy}
+    assert found.model(models.BEST).card["validation"] == validation
     assert found.value("c", "best validation accuracy") == best.accuracy
 
 
@@ -161,13 +167,13 @@ def repeats(found):
         assert np.isclose(each["sd"], np.std(each["accuracies"], ddof=1), rtol=1e-9)
 
 
-def test_scores(found):
+def scores(found):
     """Cards, parts C and D say the same of what the networks reach on test images."""
     tested = found.tested()
     for words, accuracy in tested.items():
         assert accuracy == found.value("c", f"test accuracy, {words}")
-    cards = [found.model(name).card["test"]["accuracy"] for name in NAMES]
-    assert cards == list(tested.values())[: len(NAMES)]
+    cards = [found.model(name).card["test"]["accuracy"] for name in CHOSEN]
+    assert cards == list(tested.values())[: len(CHOSEN)]
     assert abs(found.value("d", "test accuracy") - cards[0]) <= ONE_IMAGE
 
 
@@ -296,15 +302,8 @@ def picture_files(found):
     """The picture files are those in the notebooks that made them."""
     for name, part in PICTURES.items():
         png = (found.folder / f"{name}.png").read_bytes()
-        assert png in _pictures_in(found.notebook(part)), name
-
-
-def _pictures_in(notebook):
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    shown = [
-        output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})
-    ]
-    return [base64.b64decode(png) for png in shown]
+        shown = outputs(found.notebook(part), "image/png")
+        assert png in map(base64.b64decode, shown), name
 
 
 CHECKS = {
@@ -321,7 +320,7 @@ CHECKS = {
         recipes,
         best_row,
         repeats,
-        test_scores,
+        scores,
         weights,
         ensemble,
         one_row,
