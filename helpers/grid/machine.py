@@ -10,6 +10,7 @@ import platform
 from functools import cache
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import psutil
 from threadpoolctl import threadpool_info
 
@@ -77,9 +78,11 @@ def blas_kernels():
 
 def machine():
     """Describe the machine as far as it decides speed and the last bits of a result; a dict."""
+    numpy_loops = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
     return {
         "system": platform.system(),
         "processor": platform.machine(),
         "cores": available_cores(),
         "kernels": blas_kernels(),
+        "numpy": f"{np.__version__} with {numpy_loops[-1] if numpy_loops else 'no SIMD'}",
     }
