@@ -5,12 +5,13 @@ This is the one place that decides where files go, and the one that reads the en
 
 import logging
 import os
-import tempfile
+import re
 import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import helpers
 from helpers import files
 from helpers.errors import OneLineError
 from helpers.notebook import cells, output, records
@@ -21,6 +22,8 @@ INJECTED = "# Parameters"
 """The first line of the cell that papermill adds, next to the parameters cell."""
 PAPERMILL_S_OWN = {"PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH"}
 """What its option --inject-paths adds."""
+FOLDERS = re.compile(r"(?<![\w.:/<])/(?:[^/\s]+/)+|\b[A-Za-z]:\\(?:[^\\\s]+\\)*")
+"""The folders of an absolute path, of which the file's own name remains."""
 
 
 class ProjectError(OneLineError):
@@ -103,14 +106,24 @@ def read_parameters(part, namespace):
 
 
 def check_project(notebook=""):
-    """Refuse helpers of another project, or without a project's folder around them.
+    """Refuse helpers of another project, in part or whole, or without a project around them.
 
     Parameters
     ----------
     notebook : str
-        A notebook's file name. A folder is a project if it holds this in ``notebooks/``, and
-        helpers beside that.
+        A notebook's file name. Where it lies in the working folder, beside ``helpers``, that is the
+        project it belongs to.
+
+    Raises
+    ------
+    ProjectError
     """
+    for folder in map(Path, helpers.__path__):
+        if folder.resolve() != files.PROJECT / "helpers":
+            raise ProjectError(
+                f"another package named helpers stands before this project's: {folder}; "
+                "start in another folder, or take it out of PYTHONPATH"
+            )
     if not (files.PROJECT / "notebooks").is_dir():
         raise ProjectError(
             "helpers is installed without the project's folder, which holds data and notebooks; "
@@ -126,20 +139,18 @@ def check_project(notebook=""):
 
 
 def name_no_folder():
-    """Let warnings of whatever library name no folder of this machine, as a notebook is published.
+    """Let warnings, of whatever library, name no folder of this machine: notebooks are published.
 
-    A warning shows its file's name and its text. What libraries log is shown from errors on:
-    matplotlib, for one, logs where it keeps its fonts.
+    What libraries log is shown from errors on; matplotlib logs where it keeps its fonts.
     """
     logging.lastResort.setLevel(logging.ERROR)
     warnings.formatwarning = _format_warning
 
 
 def _format_warning(message, category, filename, lineno, line=None):
-    text = str(message)
-    for folder in (files.PROJECT, Path.home(), Path(tempfile.gettempdir())):
-        text = text.replace(str(folder), "...")
-    return f"{Path(filename).name}:{lineno}: {category.__name__}: {text}\n"
+    place = "this cell" if "ipykernel" in filename else Path(filename).name
+    text = FOLDERS.sub("", str(message))
+    return f"{place}, line {lineno}: {category.__name__}: {text}\n"
 
 
 def _injected(history, fields):
