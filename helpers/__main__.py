@@ -7,10 +7,10 @@ import sys
 for _name in ("stdin", "stdout", "stderr"):  # closed by the shell, as in >&-
     if getattr(sys, _name) is None:
         setattr(sys, _name, open(os.devnull, "w"))  # noqa: SIM115
-signal.signal(signal.SIGINT, signal.SIG_DFL)  # while the imports take seconds, simply end
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a run begins, Ctrl-C simply ends all
 
-from helpers.batch import signals  # noqa: E402
 from helpers.batch.command_line import main  # noqa: E402
 
-signals.handle()
-os._exit(main(sys.argv[1:]))  # what was interrupted has nothing more to say, nor to decide
+# No second signal is to find the interpreter half taken down.
+os._exit(main(sys.argv[1:]))

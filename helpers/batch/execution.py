@@ -1,39 +1,124 @@
 """Notebooks as programs: run through papermill, told line by line, freed of what is by chance."""
 
-import asyncio
 import os
+import signal
 
 import nbformat
 import papermill
 from jupyter_client.kernelspec import NoSuchKernel
-from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from traitlets.config import Config
 
 from helpers.batch import signals
-from helpers.files import PROJECT, STAGING_VARIABLE
+from helpers.errors import OneLineError
+from helpers.files import PROJECT
+from helpers.notebook.output import STAGING_VARIABLE
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RecordError, read_records
 
 INJECTED_ID = "injected-parameters"
 KEPT = "kernelspec", "language_info", "tags"
+"""Metadata that do not change from run to run."""
 SETTINGS = {"engine_name": "helpers", "kernel_name": "python3", "progress_bar": False}
 NO_ANSWER = "before replying"
 """Of nbclient's words for a kernel that died at its start, e.g. because its port was taken."""
+KNOWN_REASONS = {
+    "KeyboardInterrupt": "something interrupted the kernel (SIGINT), and not this command",
+    "MemoryError": "more memory than there is, or than ulimit -v allows",
+}
+"""Errors that have no message of their own."""
 
 
-class PartError(RuntimeError):
+class PartError(OneLineError):
     """A part of the deliverable failed; the message names part, cell and error."""
 
 
+def execute(path, partial, parameters, listener=lambda line: None, command=None):
+    """Run a notebook in its own folder, with injected parameters.
+
+    Parameters
+    ----------
+    path : Path
+        The notebook.
+    partial : Path
+        Keeps its state while it runs; in the staging folder, where its files go, too.
+    parameters : dict
+    listener : callable, optional
+        Takes each line that tells how far a cell is.
+    command : str, optional
+        Stored in the metadata: what runs this notebook again.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+        The executed notebook, without what varies from run to run.
+
+    Raises
+    ------
+    PartError
+        Names notebook, cell and error, or a recorded value outside its bound.
+    Interrupted
+        A signal came; the kernel has ended.
+    """
+    # papermill replaces {name} in paths.
+    places = [str(each).replace("{", "{{").replace("}", "}}") for each in (path, partial)]
+    try:
+        notebook = papermill.execute_notebook(
+            *places, parameters, cwd=path.parent, listener=listener, partial=partial, **SETTINGS
+        )
+        _refuse_half_run(notebook)
+        read_records(notebook)
+    except papermill.PapermillExecutionError as error:
+        reason = _reason(error, partial)
+        raise PartError(f"{path.stem}, cell {error.exec_count}: {reason}") from None
+    except (PartError, RecordError, NoSuchKernel) as error:
+        raise PartError(f"{path.stem}, {error}") from None
+    except RuntimeError as error:
+        raise PartError(f"{path.stem}: {error}{_last_words(partial)}") from None
+    return strip(notebook, command)
+
+
+class _Engine(Engine):
+    """papermill's own engine, with our client and the environment that a kernel needs."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, listener, partial, **_):
+        options = {
+            "iopub_timeout": 60,  # the default, 4 s, is short on a busy machine
+            "shutdown_kernel": "immediate",  # everything is on disk
+            "config": Config(KernelManager={"connection_file": f"{partial}.kernel.json"}),
+        }
+        environment = kernel_environment(partial.parent)
+        for is_last in (False, True):
+            signals.check()
+            client = _Client(nb_man, kernel_name=kernel_name, **options)
+            client.listener = listener
+            try:
+                with open(f"{partial}.log", "w") as log:
+                    return client.execute(env=environment, stdout=log, stderr=log)
+            except DeadKernelError:
+                signals.check()
+                cell = client.code_cells_executed
+                ending = _how_it_ended(client.process) + _last_words(partial)
+                raise PartError(f"cell {cell}: the kernel died, {ending}") from None
+            except RuntimeError as error:
+                signals.check()
+                if is_last or NO_ANSWER not in str(error):
+                    raise
+
+
+papermill_engines.register("helpers", _Engine)
+
+
 class _Client(PapermillNotebookClient):
-    """papermill's client, telling a listener the lines that tell how far a cell is."""
+    """papermill's client: signals end its kernel, and a listener hears how far a cell is."""
 
     def start_new_kernel(self, **kwargs):
-        with signals.waiting():  # of a kernel half started nobody knows how to end it
-            super().start_new_kernel(**kwargs)
+        super().start_new_kernel(**kwargs)
+        self.process = self.km.provisioner.process
+        signals.kill_when_interrupted(self.process)
 
     def process_message(self, msg, cell, cell_index):
         data = msg["content"].get("data", {})
@@ -42,63 +127,22 @@ class _Client(PapermillNotebookClient):
         return super().process_message(msg, cell, cell_index)
 
 
-class _Engine(Engine):
-    """papermill's own engine with that client; a kernel's files stand in the staging folder."""
+def kernel_environment(stage):
+    """Make a kernel's environment: this copy of the project, and a folder for its files.
 
-    @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, listener, partial, **_):
-        options = {
-            "iopub_timeout": 60,  # the default, 4 s, is short on a busy machine
-            "shutdown_kernel": "immediate",  # everything is on disk; Ctrl-C shall not wait
-            "config": Config(KernelManager={"connection_file": f"{partial}.kernel.json"}),
-        }
-        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-        environment = os.environ | {"PYTHONPATH": path, STAGING_VARIABLE: str(partial.parent)}
-        for is_last in (False, True):
-            client = _Client(nb_man, kernel_name=kernel_name, **options)
-            client.listener = listener
-            try:
-                with open(f"{partial}.log", "w") as log:
-                    return client.execute(env=environment, stdout=log, stderr=log)
-            except DeadKernelError:
-                raise PartError(f"cell {client.code_cells_executed}: the kernel died") from None
-            except RuntimeError as error:
-                if is_last or NO_ANSWER not in str(error):
-                    raise
-            finally:
-                if client.km is not None:  # interrupted while the kernel was starting
-                    for task in asyncio.all_tasks(ensure_event_loop()):
-                        task.cancel()
-                    client._cleanup_kernel()
-
-
-papermill_engines.register("helpers", _Engine)
-
-
-def execute(path, partial, parameters, listener=lambda line: None, command=None):
-    """Run a notebook in its own folder, with injected parameters; give it, freed of what varies.
-
-    `partial`, in the staging folder where its files go, too, keeps its state while it runs;
-    `listener` takes each line that tells how far it is; `command` is stored in the metadata.
-    PartError: names notebook, cell and error, or a recorded value outside its bound.
+    Without a home folder that can be written, matplotlib and others would tell of it in the
+    notebook; they get one that goes away with `stage`.
     """
-    places = [str(each).replace("{", "{{").replace("}", "}}") for each in (path, partial)]
-    try:
-        notebook = papermill.execute_notebook(
-            *places, parameters, cwd=path.parent, listener=listener, partial=partial, **SETTINGS
-        )
-        if any(cell.get("execution_count", 1) is None and cell.source for cell in notebook.cells):
-            raise PartError("it ended before its last cell")  # as sys.exit() makes it
-        read_records(notebook)
-    except papermill.PapermillExecutionError as error:
-        reason = " ".join((error.evalue or _last_words(partial)).split())
-        place = f"{path.stem}, cell {error.exec_count}"
-        raise PartError(f"{place}: {error.ename}: {reason}") from None
-    except (PartError, RecordError, NoSuchKernel) as error:
-        raise PartError(f"{path.stem}, {error}") from None
-    except RuntimeError as error:
-        raise PartError(f"{path.stem}: {error} ({_last_words(partial)})") from None
-    return strip(notebook, command)
+    path = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        STAGING_VARIABLE: str(stage),
+    }
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        home = stage / ".home"
+        home.mkdir(exist_ok=True)
+        environment["HOME"] = str(home)
+    return environment
 
 
 def strip(notebook, command=None):
@@ -113,8 +157,64 @@ def strip(notebook, command=None):
     return notebook
 
 
+def take_warnings(notebook):
+    """Remove from a notebook what went to stderr, where libraries name folders of the machine.
+
+    Returns
+    -------
+    list of str
+        The lines.
+    """
+    lines = []
+    for cell in notebook.cells:
+        lines += _stderr(cell)
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    return lines
+
+
+def _stderr(cell):
+    """List the lines that a cell wrote to stderr, empty ones left out."""
+    texts = [output.text for output in cell.get("outputs", []) if output.get("name") == "stderr"]
+    return [line.strip() for line in "\n".join(texts).splitlines() if line.strip()]
+
+
+def _refuse_half_run(notebook):
+    """Refuse a notebook that ended without an error, but not at its end."""
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or not cell.source:
+            continue
+        if cell.execution_count is None:
+            raise PartError("it ended before its last cell")  # as sys.exit() makes it
+        if "KeyboardInterrupt" in _stderr(cell):  # so IPython may show one between two statements
+            reason = KNOWN_REASONS["KeyboardInterrupt"]
+            raise PartError(f"cell {cell.execution_count}: {reason}")
+
+
+def _reason(error, partial):
+    """Say why a cell failed: the error's message, or else the best that is known."""
+    message = " ".join(error.evalue.split()) or KNOWN_REASONS.get(error.ename, "")
+    if message:
+        return f"{error.ename}: {message}"
+    if error.ename != "CellExecutionError":
+        return error.ename
+    for cell in nbformat.read(partial, as_version=4).cells:
+        if cell.get("execution_count") == error.exec_count and _stderr(cell):
+            return _stderr(cell)[-1]
+    return f"it failed{_last_words(partial)}"
+
+
+def _how_it_ended(process):
+    """Say how a kernel's process ended."""
+    status = process.poll()
+    if status is None or status >= 0:
+        return f"exit status {status}"
+    by_whom = " (the system does so when memory is full)" if status == -signal.SIGKILL else ""
+    return f"killed by {signal.Signals(-status).name}{by_whom}"
+
+
 def _last_words(partial):
-    """Give the last of what a kernel says before it is ready, and when it dies."""
+    """Give, in brackets, the last of what a kernel says before it is ready, and when it dies."""
     with open(f"{partial}.log", errors="replace") as log:
         lines = [line.strip() for line in log if line.strip() and "WARNING" not in line]
-    return lines[-1] if lines else "no reason is known"
+    return f" ({lines[-1]})" if lines else ""

@@ -1,4 +1,38 @@
-"""Run the parts of the deliverable, in order, and write the report.
+"""What a command asks for: its words become checked parameters for each part, or a refusal.
+
+The parameters' ranges and their wording are those of `helpers.notebook.parameters`. Left out:
+running (`helpers.batch.command_line`).
+"""
+
+import argparse
+import ast
+import difflib
+import json
+import os
+import shlex
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers import data, files, models
+from helpers.errors import OneLineError
+from helpers.notebook import output
+from helpers.notebook import parameters as known
+from helpers.notebook.parameters import FULL, MANNER, PARTS
+from helpers.notebook.refusals import ParameterError, in_words, unknown
+
+PROGRAM = "python -m helpers"
+CHANGED = files.OUTPUTS / "changed"
+"""Takes the results of changed parameters, so that the recorded ones stay."""
+QUICK_SECONDS = {"a": 15, "b": 30, "c": 20, "d": 10}
+FULL_SECONDS = QUICK_SECONDS | {"c": 900}
+"""What each part takes on two fast cores."""
+SLOWER = 5 / 3
+"""What an ordinary machine's two cores take, against that."""
+NEEDED_FILES = 128
+"""Open files that must be allowed; a kernel alone opens about 60."""
+ABOUT = """\
+Run the parts of the deliverable, in order, and write the report.
 
 examples:
   python -m helpers                       all four parts at full size, into outputs/
@@ -7,96 +41,172 @@ examples:
                                           changed parameters, into outputs/changed/
   python -m helpers c --resume            go on with an interrupted grid
   python -m helpers d --output DIR        part d of another run
+
+exit status: 0 done; 1 a part failed; 2 refused, nothing was run; 128 + the signal's number
 """
 
-# So --help begins. Here the command line's words become checked parameters for each part, or a
-# refusal; the parameters' ranges and their wording are those of helpers.notebook.parameters.
 
-import argparse
-import ast
-import json
-import os
-from contextlib import suppress
-from pathlib import Path
-
-from helpers import data, files, models
-from helpers.batch import output
-from helpers.notebook import parameters as known
-from helpers.notebook.parameters import FULL, PARTS, RUN_OPTIONS
-from helpers.notebook.refusals import ParameterError, unknown
-
-PROGRAM = "python -m helpers"
-CHANGED = files.OUTPUTS / "changed"
-"""Takes the results of changed parameters, so that the recorded ones stay."""
-QUICK_SECONDS = {"a": 15, "b": 30, "c": 20, "d": 10}
-FULL_SECONDS = QUICK_SECONDS | {"c": 850}
-"""What each part takes on two cores."""
-REFUSALS = ParameterError, data.DataError, models.ModelError, output.OutputError
-"""What is found before anything runs."""
+class RequestError(OneLineError):
+    """The command's words, or the shell it runs in, do not allow a run."""
 
 
-def parse(words):
-    """Read the command line into ``parts``, ``quick``, ``output`` and unchecked ``parameters``."""
-    style = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__, formatter_class=style)
+@dataclass(frozen=True)
+class Request:
+    """What was asked for: parts, the parameters that were set, and where results go."""
+
+    parts: list
+    typed: dict
+    """Name of a parameter -> its value as a text."""
+    manner: dict
+    """Those of `MANNER` that options of their own set."""
+    is_quick: bool
+    output_dir: Path
+
+    @property
+    def is_changed(self):
+        """bool : whether a parameter was set that decides what is found."""
+        return bool(self.typed.keys() - MANNER)
+
+    def command(self, part):
+        """Write the command that finds the same as one part of this request."""
+        words = [*PROGRAM.split(), part]
+        if self.is_quick:
+            words.append("--quick")
+        for name, text in self.typed.items():
+            if name in PARTS[part].model_fields and name not in MANNER:
+                words += ["-p", name, text]
+        return shlex.join(words)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose refusals are one line, with a hint at what a misspelt option may mean."""
+
+    def error(self, message):
+        _, is_unknown, words = message.partition("unrecognized arguments: ")
+        hint = ""
+        if is_unknown:
+            word = words.split()[0]
+            message = f"unknown option {word}"
+            close = difflib.get_close_matches(word, self._option_string_actions, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+        raise RequestError(f"{message}{hint}; {PROGRAM} --help lists all options")
+
+
+def read_request(words):
+    """Read the words of a command; print the help and end if they ask for it.
+
+    Raises
+    ------
+    RequestError
+        An option or a part that does not exist, a folder that cannot be.
+    """
+    options = _parser(words).parse_intermixed_args(words)
+    parts = sorted({part.lower() for part in options.parts}) or list(PARTS)
+    for part in parts:
+        if part not in PARTS:
+            raise RequestError(f"unknown part {part!r}: expected some of {', '.join(PARTS)}")
+    manner = {}
+    if options.resume:
+        manner["resume"] = True
+    if options.scheduler:
+        manner["executor"] = "dask"
+        manner["scheduler"] = options.scheduler
+    if options.executor:
+        manner["executor"] = options.executor
+    typed = dict(options.parameters)
+    usual = _usual_folder(options.quick, is_changed=bool(typed.keys() - MANNER))
+    output_dir = usual if options.output is None else _folder(options.output)
+    return Request(parts, typed, manner, options.quick, output_dir)
+
+
+def _parser(words):
+    parser = _Parser(
+        prog=PROGRAM,
+        description=ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     add = parser.add_argument
     add("parts", nargs="*", metavar="PART", help="a, b, c, d; all if none is named")
     add("--quick", action="store_true", help="the notebooks' own small defaults")
-    typed = {"nargs": 2, "action": "append", "default": [], "metavar": ("NAME", "VALUE")}
-    add("-p", dest="parameters", help="set a parameter; a list is written 3,4,5", **typed)
+    add(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a parameter; a list is written 3,4,5",
+    )
+    add("--output", metavar="DIR", help="elsewhere than outputs/")
     add("--resume", action="store_true", help="go on with an interrupted grid")
     add("--executor", choices=("processes", "dask"), help="where part c trains")
-    add("--scheduler", metavar="ADDRESS", help="of Dask, e.g. tcp://host:8786")
-    add("--output", metavar="DIR", help="elsewhere than outputs/")
+    add("--scheduler", metavar="ADDRESS", help="of Dask, e.g. tcp://host:8786, or its file")
     if {"-h", "--help"} & set(words):
         parser.epilog = parameter_help()
-    options = parser.parse_args(words)
-    if options.output == "":
-        parser.error("argument --output: expected a folder, got an empty text")
-    options.parameters = {name: _value(text) for name, text in options.parameters}
-    shortcuts = {name: getattr(options, name) for name in ("resume", "executor", "scheduler")}
-    options.parameters |= {name: value for name, value in shortcuts.items() if value}
-    options.changed = bool(options.parameters.keys() - RUN_OPTIONS)
-    usual = CHANGED if options.changed else files.OUTPUTS
-    usual = files.OUTPUTS / "quick" if options.quick else usual
-    options.output = Path(os.path.realpath(options.output or usual))
-    return options
+    return parser
 
 
-def make_plan(options):
-    """Decide which parts run with which parameters, a dict of dicts; refuse what cannot work."""
-    others = [part for part in options.parts if part.lower() not in PARTS]
-    if others:
-        raise ParameterError(f"unknown part {others[0]!r}: expected some of {', '.join(PARTS)}")
-    parts = sorted({part.lower() for part in options.parts} or PARTS)
-    accepted = {name for part in parts for name in PARTS[part].model_fields} - {"output_dir"}
-    for name in options.parameters:
+def _usual_folder(is_quick, is_changed):
+    if is_quick:
+        return files.OUTPUTS / "quick"
+    return CHANGED if is_changed else files.OUTPUTS
+
+
+def _folder(text):
+    """Find the folder that `--output` names, from the folder where it was typed."""
+    if not text:
+        raise RequestError("--output: expected a folder, got an empty text")
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise RequestError(f"--output {text}: there is no such home folder") from None
+    return Path(os.path.realpath(path))
+
+
+def make_plan(request):
+    """Decide which parameters are injected into which parts; a dict of dicts.
+
+    Raises
+    ------
+    ParameterError
+        A parameter that no chosen part has, or a value that is not allowed.
+    """
+    if not files.NOTEBOOKS.is_dir():
+        raise RequestError(
+            f"no notebooks beside {output.shown(Path(__file__).parents[1])}: the project's folder "
+            "is needed; run in it, or install it by pip install -e ."
+        )
+    accepted = {name for part in request.parts for name in PARTS[part].model_fields}
+    accepted -= {"output_dir"}
+    for name in [*request.typed, *request.manner]:
         if name == "output_dir":
             raise ParameterError("parameter 'output_dir': set it with --output DIR")
         if name not in accepted:
             raise unknown(name, accepted)
-    plan = {part: _parameters(part, parts, options) for part in parts}
-    output.check_limits()
-    data.verify()
-    if "d" in plan and "c" not in plan:
-        models.load_model(files.PROJECT / plan["d"]["model_dir"])
-    return plan
+    return {part: _injected(part, request) for part in request.parts}
 
 
-def _parameters(part, parts, options):
+def _injected(part, request):
     """Collect what to inject into one part, checked."""
-    is_elsewhere = options.output == CHANGED and "c" not in parts
-    given = {} if options.quick else dict(FULL[part])
-    given["output_dir"] = output.as_parameter(options.output)
-    given["model_dir"] = output.as_parameter(files.OUTPUTS if is_elsewhere else options.output)
-    given |= options.parameters
     usual = known.defaults(part)
-    injected = {name: value for name, value in given.items() if name in usual}
-    for name, value in injected.items():
+    values = {} if request.is_quick else dict(FULL[part])
+    values["output_dir"] = output.shown(request.output_dir)
+    values["model_dir"] = output.shown(_model_dir(request))
+    values |= {name: _value(text) for name, text in request.typed.items()}
+    values |= request.manner
+    values = {name: value for name, value in values.items() if name in usual}
+    for name, value in values.items():
         if isinstance(usual[name], list) and not isinstance(value, (list, tuple)):
-            injected[name] = [value]
-    checked = PARTS[part](**usual | injected)
-    return checked.model_dump(mode="json", include=set(injected))
+            values[name] = [value]
+    checked = PARTS[part](**usual | values)
+    return checked.model_dump(mode="json", include=set(values))
+
+
+def _model_dir(request):
+    """Find the networks that part D looks at: those of this run, or the recorded ones."""
+    is_elsewhere = request.output_dir == CHANGED and "c" not in request.parts
+    return files.OUTPUTS if is_elsewhere else request.output_dir
 
 
 def _value(text):
@@ -107,26 +217,72 @@ def _value(text):
     return text
 
 
+def check_machine(plan):
+    """Check all that a plan needs beside its parameters, before anything runs.
+
+    Raises
+    ------
+    OneLineError
+        Damaged data, no network for part D, few open files, or a cluster that does not answer.
+    """
+    _check_limits()
+    data.verify()
+    if "d" in plan and "c" not in plan:
+        models.load_model(files.resolve(plan["d"]["model_dir"]))
+    if plan.get("c", {}).get("executor") == "dask":
+        from helpers.grid import workers
+
+        workers.check_cluster(plan["c"]["scheduler"])
+
+
+def _check_limits():
+    """Refuse a shell in which a notebook's kernel could not open its files."""
+    with suppress(ImportError):  # Windows has no such limit
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if 0 <= limit < NEEDED_FILES:
+            raise RequestError(f"only {limit} open files are allowed: ulimit -n {NEEDED_FILES}")
+
+
 def parameter_help():
     """List what the command uses for every parameter, full and quick, its meaning and range."""
     lines = []
     for part, kind in PARTS.items():
-        quick, full = known.defaults(part), known.full(part)
-        lines.append(f"\npart {part}, {_about(FULL_SECONDS[part])}: {kind.__doc__}")
-        for name, field in kind.model_fields.items():
-            value = "the output folder" if name == "model_dir" else repr(full[name])
-            small = f"   (quick: {quick[name]!r})" if full[name] != quick[name] else ""
+        lines.append(f"\npart {part}, {_between(FULL_SECONDS[part])}: {kind.__doc__}")
+        try:
+            quick = known.defaults(part)
+        except ParameterError as error:
+            quick = {}
+            lines.append(f"  {error}")
+        for name, schema in kind.described().items():
             if name != "output_dir":
-                lines.append(f"  {name} = {value}{small}")
-                lines.append(f"      {field.description}")
+                lines.append(f"  {name}{_usual_value(part, name, quick)}")
+                lines.append(f"      {schema['description']}: {in_words(schema)}")
     return "\n".join(lines)
 
 
-def expected(options, plan):
-    """Say how long a plan takes."""
-    seconds = sum((QUICK_SECONDS if options.quick else FULL_SECONDS)[part] for part in plan)
-    return f"{_about(seconds)} on two cores{' without your changes' if options.changed else ''}"
+def _usual_value(part, name, quick):
+    """Show what a full run uses for a parameter, and a quick one if that differs."""
+    if name == "model_dir":
+        return " = the output folder"
+    full = quick | FULL[part]
+    text = f" = {full[name]!r}" if name in full else ""
+    if name in quick and quick[name] != full[name]:
+        text += f"   (quick: {quick[name]!r})"
+    return text
 
 
-def _about(seconds):
-    return f"about {seconds} s" if seconds < 100 else f"about {seconds / 60:.0f} min"
+def expected_time(request):
+    """Say how long a request takes."""
+    table = QUICK_SECONDS if request.is_quick else FULL_SECONDS
+    seconds = sum(table[part] for part in request.parts)
+    unless = " without your changes" if request.is_changed else ""
+    return f"{_between(seconds)} on two cores{unless}"
+
+
+def _between(seconds):
+    slow = SLOWER * seconds
+    if slow < 200:
+        return f"{seconds:.0f} to {slow:.0f} s"
+    return f"{seconds / 60:.0f} to {slow / 60:.0f} min"

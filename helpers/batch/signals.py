@@ -1,56 +1,53 @@
-"""Signals that end a run in order: what is under way is cleaned up, the exit status tells which.
+"""Signals that end a run in order: Ctrl-C, a kill, a closed terminal.
 
-Python drops an exception that a signal raises while an object is finalised; so what came is kept.
+A signal raises nothing where it happens to arrive. It is noted, and the running kernel is killed;
+what waits for the kernel then fails, cleans up as after any failure, and `check` says why. So any
+number of further signals can come meanwhile. Results are safe: files are replaced atomically.
 """
 
-import logging
 import signal
-import sys
-from contextlib import contextmanager
+
+from helpers.errors import OneLineError
 
 ENDING = [getattr(signal, s) for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
-"""Ctrl-C, a kill, a closed terminal (which Windows does not have)."""
-received = []
+"""Windows has no SIGHUP."""
+_received = []
+_kernels = []
+
+
+class Interrupted(OneLineError):
+    """A signal asked this process to end; ``number`` is the first that did."""
+
+    def __init__(self, number):
+        self.number = number
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
 
 
 def handle():
-    """Let a signal raise KeyboardInterrupt, unless whoever started this process ignores it."""
-    _listen(_interrupt)
-    sys.unraisablehook = _report
+    """Note the signals that end a run, unless whoever started this process ignores them."""
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _note)
 
 
-def end_if_interrupted():
-    """Raise again what Python dropped."""
-    if received:
-        raise KeyboardInterrupt
+def check():
+    """Raise Interrupted if a signal has come."""
+    if _received:
+        raise Interrupted(_received[0])
 
 
-@contextmanager
-def waiting():
-    """Let the signals that come during a block wait until it has ended."""
-    came = []
-    handlers = _listen(lambda number, frame: came.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    for number in came:
-        signal.raise_signal(number)
+def kill_when_interrupted(kernel):
+    """Kill a kernel, a `subprocess.Popen`, when a signal comes, or now if one has come."""
+    _kernels.append(kernel)
+    if _received:
+        _kill_kernels()
 
 
-def _listen(handler):
-    """Let a handler hear what is not ignored; give those that heard it before."""
-    heard = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]
-    return {number: signal.signal(number, handler) for number in heard}
+def _note(number, frame):
+    _received.append(number)
+    _kill_kernels()
 
 
-def _interrupt(number, frame):
-    received.append(number)
-    logging.getLogger("asyncio").disabled = True  # it would tell of the cell that is given up
-    raise KeyboardInterrupt
-
-
-def _report(unraisable):
-    if unraisable.exc_type is not KeyboardInterrupt:
-        sys.__unraisablehook__(unraisable)
+def _kill_kernels():
+    for kernel in _kernels:
+        kernel.kill()  # does nothing to one that has ended

@@ -1,13 +1,11 @@
-"""Kill runs at random moments, again and again, and count what is lost: nothing, it should be.
+"""Hit runs of the command line with faults at random moments, and count what is lost: nothing.
 
-    python tests/tools/soak.py                          6 rounds, about a minute
-    python tests/tools/soak.py --rounds 200 --record    what tests/tools/soak.json holds
+    python tests/tools/soak.py                            6 faults, a minute or two
+    python tests/tools/soak.py --faults 100 --record      what tests/tools/soak.json holds
 
-A round starts a run, hits it once with a random fault at a random moment, waits for its processes
-to end and looks at the output folder. Rounds come in chains: each goes on where the last one was
-killed, until a run is left in peace and must end with the table known from a peaceful run. All runs
-replace the results of another version (another alpha), so that a mixture shows.
-Most rounds act on a grid search without notebooks, the others on the whole command line.
+A fault hits a run that replaces the results of another version (another alpha), so that a mixture
+of the two shows. The next run goes on where the last one was hit; now and then one is left in
+peace and must end with the results known from a run without faults.
 """
 
 import argparse
@@ -22,7 +20,6 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
 
@@ -31,7 +28,7 @@ import numpy as np
 import psutil
 
 from helpers import files
-from helpers.batch import output as batch
+from helpers.notebook.output import grid_folder, output_lock
 
 RECORD = Path(__file__).with_name("soak.json")
 MARK = "HELPERS_SOAK_RUN"
@@ -41,8 +38,7 @@ LOSSES = (
     *("rows_lost", "torn_files", "mixed_sets", "orphans", "temporary_files"),
     *("tracebacks", "other_exit_statuses"),
 )
-"""What must stay 0. Tracebacks count on the command line only: without a kernel that collects what
-workers print, one that loses its parent while it starts shows Python's own."""
+"""What must stay 0."""
 TINY = {
     "a": "hidden_layers 4 num_epochs 1 batch_size 1000",
     "c": "num_hidden_layers 0,1 num_units 4 num_epochs 1,2 batch_size 1000 "
@@ -50,35 +46,43 @@ TINY = {
 }
 VERSIONS = "0.0", "0.001"
 """Values of alpha: runs replace the results of one by those of the other."""
-KERNEL, WORKER = "ipykernel_launcher", "--multiprocessing-fork"
+COMMAND, KERNEL, WORKER = "helpers", "ipykernel_launcher", "--multiprocessing-fork"
+ENDING = SIGINT, SIGTERM, SIGHUP
+TWO_SIGNALS = "two signals to the command"
 LIMIT = "file-size limit"
 KINDS = {
-    "SIGINT of the command": (None, SIGINT, {130, -2}),
-    "SIGTERM of the command": (None, SIGTERM, {143, -15}),
-    "SIGHUP of the command": (None, SIGHUP, {129, -1}),
-    "SIGKILL of the command": (None, SIGKILL, {-9}),
-    "SIGKILL of the kernel": (KERNEL, SIGKILL, {1}),
-    "SIGTERM of the kernel": (KERNEL, SIGTERM, {1}),
-    "SIGKILL of a worker": (WORKER, SIGKILL, {0}),
-    LIMIT: (None, None, {0, 1, 2}),
+    "SIGINT to the command": (COMMAND, SIGINT, {130, -2}),
+    "SIGTERM to the command": (COMMAND, SIGTERM, {143, -15}),
+    "SIGHUP to the command": (COMMAND, SIGHUP, {129, -1}),
+    "SIGKILL to the command": (COMMAND, SIGKILL, {-9}),
+    "SIGKILL to the kernel": (KERNEL, SIGKILL, {1}),
+    "SIGTERM to the kernel": (KERNEL, SIGTERM, {1}),
+    "SIGKILL to a worker": (WORKER, SIGKILL, {0}),
+    TWO_SIGNALS: (COMMAND, None, set()),
+    LIMIT: (COMMAND, None, {0, 1, 2}),
 }
-"""Who is hit, with what, and the exit status that the command then has; or 0, if it was done."""
-FITTING = {"grid": {None, WORKER}, "a": {None, KERNEL}, "c": {None, KERNEL, WORKER}}
+"""Who is hit, with what, and the exit status that the command then has; or 0, if it was done. A
+signal that comes before the run has begun (-2, -15, -1) simply ends the command."""
+DISTANCE = 0.5
+"""Seconds between two signals, at most."""
 
 
 def start(command, log=subprocess.DEVNULL, **environment):
     """Start a run whose processes, down to the last grandchild, carry a mark; give both."""
     mark = uuid.uuid4().hex
-    where = {"cwd": files.PROJECT, "env": os.environ | environment | {MARK: mark}}
-    return subprocess.Popen([*HEARS_HANGUP, *command], stdout=log, stderr=log, **where), mark
+    environment = os.environ | environment | {MARK: mark}
+    command = [*HEARS_HANGUP, *command]
+    where = {"cwd": files.PROJECT, "env": environment}
+    return subprocess.Popen(command, stdout=log, stderr=log, **where), mark
 
 
-def family(mark):
-    """List the living processes of a run."""
+def family(mark, role=""):
+    """List the living processes of a run, those that have a role if it is named."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == mark:
+            is_ours = process.environ().get(MARK) == mark
+            if is_ours and any(role in word for word in process.cmdline()):
                 found.append(process)
     return found
 
@@ -94,24 +98,33 @@ def survivors(mark, patience=20):
     return len(orphans)
 
 
-def hit(process, mark, kind):
-    """Inject one fault into a run; tell whether it was still there to be hit.
+def hit(process, mark, kind, rng):
+    """Inject a fault into a run, once its victim is there.
 
-    Where the victim is not there yet, it is waited for.
+    Returns
+    -------
+    set of int or None
+        The exit statuses that the command may have, None if it had ended before it could be hit.
     """
-    role, signum, _ = KINDS[kind]
+    role, number, statuses = KINDS[kind]
     while process.poll() is None:
-        for victim in [psutil.Process(process.pid)] if role is None else family(mark):
+        victims = [psutil.Process(process.pid)] if role == COMMAND else family(mark, role)
+        for victim in victims:
             with contextlib.suppress(psutil.Error):
-                if role and not any(role in word for word in victim.cmdline()):
-                    continue
-                if signum is None:
+                if kind == LIMIT:
                     victim.rlimit(psutil.RLIMIT_FSIZE, (40_000, 40_000))
+                elif kind == TWO_SIGNALS:
+                    first, second = rng.choices(ENDING, k=2)
+                    victim.send_signal(first)
+                    statuses = {128 + first, -first}
+                    time.sleep(rng.uniform(0, DISTANCE))
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        victim.send_signal(second)
                 else:
-                    victim.send_signal(signum)
-                return True
+                    victim.send_signal(number)
+                return statuses
         time.sleep(0.2)
-    return False
+    return None
 
 
 def signature(folder):
@@ -137,7 +150,7 @@ def _signature(path):
 
 
 def _is_whole(path):
-    """Tell whether all arrays of a finished unit can be read."""
+    """Tell whether all arrays of a finished run can be read."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return bool(dict(file))
@@ -145,157 +158,145 @@ def _is_whole(path):
         return False
 
 
-class Lane:
-    """One kind of run in an output folder of its own, killed round after round."""
+class Target:
+    """One part's runs in an output folder of their own."""
 
-    def __init__(self, name, folder, rng, counts):
-        self.name, self.folder, self.rng, self.counts = name, folder / name, rng, counts
-        self.temporary = folder / f"{name} temporary"
+    def __init__(self, part, folder, rng, counts):
+        self.part = part
+        self.folder = folder / part
+        self.temporary = folder / f"{part} temporary"
         self.temporary.mkdir()
-        self.known, self.saved, begin = {}, set(), time.monotonic()
+        self.rng = rng
+        self.counts = counts
+        self.known = {}
+        begin = time.monotonic()
         for version in VERSIONS:
             self.version = version
             self.finish()
-            self.known[version] = signature(self.folder)
         self.seconds = (time.monotonic() - begin) / 2
+        self.begin_other_version()
 
-    def turn(self):
+    def begin_other_version(self):
         """Let the next run replace the version that is there by the other one."""
         [self.version] = {*VERSIONS} - {self.version}
         self.saved = set()
 
-    def command(self):
-        """Give the command of the next run."""
-        if self.name == "grid":
-            call = f"soak_grid.drive({str(self.folder)!r}, {self.version})"
-            quiet = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
-            code = f"{quiet}; from tests.tools import soak_grid; os._exit({call})"
-            return [sys.executable, "-c", code]
-        words = f"{TINY[self.name]} alpha {self.version}".split()
-        pairs = zip(words[::2], words[1::2], strict=True)
-        options = [word for pair in pairs for word in ("-p", *pair)]
-        options += ["--resume"] if self.name == "c" else []
-        where = ["--output", str(self.folder)]
-        return [sys.executable, "-m", "helpers", self.name, "--quick", *options, *where]
-
     def run(self, kind=None):
-        """Run, hit by a fault if its kind is named; whether it was, its exit status and words."""
+        """Run, hit by a fault if its kind is named; the statuses allowed, the status and words."""
+        words = f"{TINY[self.part]} alpha {self.version}".split()
+        command = [sys.executable, "-m", "helpers", self.part, "--quick"]
+        for name, value in zip(words[::2], words[1::2], strict=True):
+            command += ["-p", name, value]
+        command += ["--output", str(self.folder)]
+        if self.part == "c":
+            command.append("--resume")
         with tempfile.TemporaryFile("w+") as log:
-            process, mark = start(self.command(), log, TMPDIR=str(self.temporary))
+            process, mark = start(command, log, TMPDIR=str(self.temporary))
+            allowed = {0}
             if kind:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(self.rng.uniform(0, self.seconds))
-            was_hit = kind and hit(process, mark, kind)
+                allowed = hit(process, mark, kind, self.rng)
             status = process.wait(600)
             self.count("orphans", survivors(mark), kind)
             log.seek(0)
-            return was_hit, status, log.read()
+            return allowed, status, log.read()
 
-    def chain(self, rounds):
-        """Hit a run once a round, then let it finish, which must end with the known results."""
-        fitting = [kind for kind in KINDS if KINDS[kind][0] in FITTING[self.name]]
-        weights = [0.3 if kind == LIMIT else 1 for kind in fitting]
-        self.turn()
-        for kind in self.rng.choices(fitting, weights, k=rounds):
-            while not self.round(kind):  # it was done before it could be hit
-                self.turn()
-        self.finish()
-        self.counts["runs_completed_afterwards"] += 1
-        found = signature(self.folder)
-        self.count("rows_lost", found != self.known[self.version], found)
-        print(f"{self.name}: {rounds} rounds", file=sys.stderr, flush=True)
-        return rounds
-
-    def round(self, kind):
-        """Run once, with a fault of a kind; tell whether it came in time."""
-        was_hit, status, said = self.run(kind)
-        if was_hit:
-            self.counts[kind] += 1
-            expected = status in KINDS[kind][2] | {0}
-            self.count("other_exit_statuses", not expected, kind, status, said)
-            shown = "Traceback" in said and self.name != "grid"
-            self.count("tracebacks", shown, kind, said)
-        self.look(kind)
-        return was_hit
+    def fault(self, kind):
+        """Hit a run with a fault of a kind, and look at what it leaves behind."""
+        allowed, status, said = self.run(kind)
+        while allowed is None:  # it was done before it could be hit
+            self.begin_other_version()
+            allowed, status, said = self.run(kind)
+        self.counts[kind] += 1
+        self.count("other_exit_statuses", status not in allowed | {0}, kind, status, said)
+        self.count("tracebacks", "Traceback" in said, kind, said)
+        could_clean_up = KINDS[kind][0] != COMMAND or "KILL" not in kind
+        if could_clean_up:
+            self.look_for_temporary_files(kind)
+        with output_lock(self.folder):  # which completes what a killed command left
+            self.look(kind)
 
     def look(self, kind):
         """Look at the folder as the next run will find it."""
-        if KINDS[kind][0] is None and "KILL" not in kind:
-            self.look_for_hidden(batch.LOCK, ".grid")
-        with batch.output_lock(self.folder):
-            self.look_for_hidden(batch.LOCK, batch.OWNER, ".grid")
-            found, units = signature(self.folder), [*files.grid_folder(self.folder).glob("*.npz")]
-            torn = [name for name, content in found.items() if content == "torn"]
-            torn += [path.name for path in units if not _is_whole(path)]
-            self.count("torn_files", len(torn), kind, torn)
-            self.count("mixed_sets", found not in self.known.values(), kind, found)
-            saved, published = {path.name for path in units}, found == self.known[self.version]
-            lost = set() if published else self.saved - saved
-            self.count("rows_lost", len(lost), kind, lost)
+        found = signature(self.folder)
+        runs = [*grid_folder(self.folder).glob("*.npz")]
+        torn = [name for name, content in found.items() if content == "torn"]
+        torn += [path.name for path in runs if not _is_whole(path)]
+        self.count("torn_files", len(torn), kind, torn)
+        self.count("mixed_sets", found not in self.known.values(), kind, found)
+        saved = {path.name for path in runs}
+        if found == self.known[self.version]:
+            self.begin_other_version()
+        else:
+            self.count("rows_lost", len(self.saved - saved), kind, self.saved - saved)
             self.saved = saved
+        self.look_for_temporary_files(kind, "running")
 
-    def look_for_hidden(self, *allowed):
-        """Count temporary files."""
-        found = {path.name for path in self.folder.glob(".*")} - {*allowed}
-        found |= {path.name for path in files.grid_folder(self.folder).glob(".*")}
-        self.count("temporary_files", len(found), found)
+    def look_for_temporary_files(self, kind, *allowed):
+        """Count what begins with a dot, beside locks and the unfinished grid."""
+        allowed = {"lock", "grid", *allowed}
+        found = [path.name for path in self.folder.glob(".*")]
+        found = [name for name in found if name.rsplit(".", 1)[1] not in allowed]
+        found += [path.name for path in grid_folder(self.folder).glob(".*")]
+        self.count("temporary_files", len(found), kind, found)
 
     def finish(self):
-        """Leave a run in peace."""
+        """Leave a run in peace, which must end with the results that are known."""
         _, status, said = self.run()
         self.count("other_exit_statuses", status != 0, status, said)
-        self.look_for_hidden(batch.LOCK)
-        left = [path.name for path in self.temporary.iterdir()]
+        found = signature(self.folder)
+        lost = found != self.known.setdefault(self.version, found)
+        self.count("rows_lost", lost, found)
+        left = [path.name for path in [*self.temporary.iterdir(), *self.folder.glob(".grid")]]
         self.count("temporary_files", len(left), left)
 
     def count(self, what, number, *details):
         """Add to a count, and say what was found."""
         self.counts[what] += int(number)
         if number:
-            print(f"{self.name}: {what}:", *details, file=sys.stderr, flush=True)
+            print(f"{self.part}: {what}:", *details, file=sys.stderr, flush=True)
 
 
-def soak(rounds, seed, share, folder):
-    """Run all rounds, a share of them on the whole command line; gives the record."""
-    begin, whole = time.monotonic(), round(share * rounds)
-    with ThreadPoolExecutor(2) as pool:  # side by side
-        grid = pool.submit(_chains, ["grid"], rounds - whole, f"{seed} grid", folder)
-        command = pool.submit(_chains, ["a", "c"], whole, f"{seed} command", folder)
-        counts = grid.result() + command.result()
+def soak(faults, seed, folder, kinds=KINDS):
+    """Inject faults, as many as are asked for; gives the record."""
+    begin = time.monotonic()
+    rng = random.Random(seed)
+    counts = Counter()
+    targets = {}
+    for number in range(faults):
+        kind = rng.choice(list(kinds))
+        part = "c" if KINDS[kind][0] == WORKER else rng.choice("ac")
+        if part not in targets:
+            targets[part] = Target(part, folder, rng, counts)
+        targets[part].fault(kind)
+        if number % 8 == 7 or number == faults - 1:
+            targets[part].finish()
+            targets[part].begin_other_version()
+            counts["runs_completed_afterwards"] += 1
+        print(f"{number + 1} of {faults} faults", file=sys.stderr, flush=True)
     by_kind = {kind: counts[kind] for kind in KINDS if counts[kind]}
     return {
         "seed": seed,
-        "rounds": rounds,
         "faults": sum(by_kind.values()),
         "kills": sum(by_kind.values()) - by_kind.get(LIMIT, 0),
         "faults_by_kind": by_kind,
-        "on_the_whole_command_line": whole,
         **{name: counts[name] for name in LOSSES},
         "runs_completed_afterwards": counts["runs_completed_afterwards"],
         "seconds": round(time.monotonic() - begin),
     }
 
 
-def _chains(names, rounds, seed, folder):
-    """Run chains of rounds, each in the lane of one of the names; gives the counts."""
-    rng, counts, lanes = random.Random(seed), Counter(), {}
-    while rounds:
-        name = rng.choice(names)
-        if name not in lanes:
-            lanes[name] = Lane(name, folder, rng, counts)
-        rounds -= lanes[name].chain(min(rounds, rng.randint(4, 10)))
-    return counts
-
-
 def main():
     """Run the soak; the exit status is 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--faults", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", action="append", choices=KINDS, help="of these kinds alone")
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name}")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        record = soak(options.rounds, options.seed, 0.2, Path(folder))
+        record = soak(options.faults, options.seed, Path(folder), options.kind or KINDS)
     if options.record:
         files.write_json(RECORD, record)
     print(json.dumps(record, indent=2))
