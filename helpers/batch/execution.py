@@ -75,8 +75,6 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
         raise PartError(f"{path.stem}, cell {error.exec_count}: {reason}") from None
     except (PartError, RecordError, NoSuchKernel) as error:
         raise PartError(f"{path.stem}, {error}") from None
-    except RuntimeError as error:
-        raise PartError(f"{path.stem}: {error}{_last_words(partial)}") from None
     return strip(notebook, command)
 
 
@@ -91,22 +89,22 @@ class _Engine(Engine):
             "config": Config(KernelManager={"connection_file": f"{partial}.kernel.json"}),
         }
         environment = kernel_environment(partial.parent)
-        for is_last in (False, True):
+        for is_last in (False, False, True):
             signals.check()
             client = _Client(nb_man, kernel_name=kernel_name, **options)
             client.listener = listener
             try:
                 with open(f"{partial}.log", "w") as log:
                     return client.execute(env=environment, stdout=log, stderr=log)
-            except DeadKernelError:
+            except RuntimeError as error:  # not of a cell: the kernel's own
                 signals.check()
-                cell = client.code_cells_executed
+                what = str(error)
+                if isinstance(error, DeadKernelError):
+                    what = f"cell {client.code_cells_executed}: the kernel died"
+                elif NO_ANSWER in what and not is_last:
+                    continue
                 ending = _how_it_ended(client.process) + _last_words(partial)
-                raise PartError(f"cell {cell}: the kernel died, {ending}") from None
-            except RuntimeError as error:
-                signals.check()
-                if is_last or NO_ANSWER not in str(error):
-                    raise
+                raise PartError(f"{what}, {ending}") from None
 
 
 papermill_engines.register("helpers", _Engine)
@@ -207,7 +205,9 @@ def _reason(error, partial):
 def _how_it_ended(process):
     """Say how a kernel's process ended."""
     status = process.poll()
-    if status is None or status >= 0:
+    if status is None:
+        return "though its process is there"
+    if status >= 0:
         return f"exit status {status}"
     by_whom = " (the system does so when memory is full)" if status == -signal.SIGKILL else ""
     return f"killed by {signal.Signals(-status).name}{by_whom}"

@@ -18,8 +18,9 @@ from helpers import data, files, models
 from helpers.errors import OneLineError
 from helpers.notebook import output
 from helpers.notebook import parameters as known
-from helpers.notebook.parameters import FULL, MANNER, PARTS
-from helpers.notebook.refusals import ParameterError, in_words, unknown
+from helpers.notebook.parameters import FULL, PARTS, RUN_OPTIONS
+from helpers.notebook.refusals import ParameterError, unknown
+from helpers.notebook.settings import check_project
 
 PROGRAM = "python -m helpers"
 CHANGED = files.OUTPUTS / "changed"
@@ -58,14 +59,14 @@ class Request:
     typed: dict
     """Name of a parameter -> its value as a text."""
     manner: dict
-    """Those of `MANNER` that options of their own set."""
+    """Those of `RUN_OPTIONS` that options of their own set."""
     is_quick: bool
     output_dir: Path
 
     @property
     def is_changed(self):
         """bool : whether a parameter was set that decides what is found."""
-        return bool(self.typed.keys() - MANNER)
+        return bool(self.typed.keys() - RUN_OPTIONS)
 
     def command(self, part):
         """Write the command that finds the same as one part of this request."""
@@ -73,7 +74,7 @@ class Request:
         if self.is_quick:
             words.append("--quick")
         for name, text in self.typed.items():
-            if name in PARTS[part].model_fields and name not in MANNER:
+            if name in PARTS[part].model_fields and name not in RUN_OPTIONS:
                 words += ["-p", name, text]
         return shlex.join(words)
 
@@ -101,10 +102,10 @@ def read_request(words):
         An option or a part that does not exist, a folder that cannot be.
     """
     options = _parser(words).parse_intermixed_args(words)
-    parts = sorted({part.lower() for part in options.parts}) or list(PARTS)
-    for part in parts:
-        if part not in PARTS:
+    for part in options.parts:
+        if part.lower() not in PARTS:
             raise RequestError(f"unknown part {part!r}: expected some of {', '.join(PARTS)}")
+    parts = sorted({part.lower() for part in options.parts}) or list(PARTS)
     manner = {}
     if options.resume:
         manner["resume"] = True
@@ -114,7 +115,7 @@ def read_request(words):
     if options.executor:
         manner["executor"] = options.executor
     typed = dict(options.parameters)
-    usual = _usual_folder(options.quick, is_changed=bool(typed.keys() - MANNER))
+    usual = _usual_folder(options.quick, is_changed=bool(typed.keys() - RUN_OPTIONS))
     output_dir = usual if options.output is None else _folder(options.output)
     return Request(parts, typed, manner, options.quick, output_dir)
 
@@ -172,11 +173,7 @@ def make_plan(request):
     ParameterError
         A parameter that no chosen part has, or a value that is not allowed.
     """
-    if not files.NOTEBOOKS.is_dir():
-        raise RequestError(
-            f"no notebooks beside {output.shown(Path(__file__).parents[1])}: the project's folder "
-            "is needed; run in it, or install it by pip install -e ."
-        )
+    check_project()
     accepted = {name for part in request.parts for name in PARTS[part].model_fields}
     accepted -= {"output_dir"}
     for name in [*request.typed, *request.manner]:
@@ -246,31 +243,19 @@ def _check_limits():
 
 
 def parameter_help():
-    """List what the command uses for every parameter, full and quick, its meaning and range."""
+    """List what the command uses for every parameter, full and quick, and its meaning."""
     lines = []
     for part, kind in PARTS.items():
         lines.append(f"\npart {part}, {_between(FULL_SECONDS[part])}: {kind.__doc__}")
-        try:
-            quick = known.defaults(part)
-        except ParameterError as error:
-            quick = {}
-            lines.append(f"  {error}")
-        for name, schema in kind.described().items():
-            if name != "output_dir":
-                lines.append(f"  {name}{_usual_value(part, name, quick)}")
-                lines.append(f"      {schema['description']}: {in_words(schema)}")
+        quick = known.defaults(part)
+        full = known.full(part)
+        del full["output_dir"]
+        for name, value in full.items():
+            text = "the output folder" if name == "model_dir" else repr(value)
+            small = f"   (quick: {quick[name]!r})" if quick[name] != value else ""
+            lines.append(f"  {name} = {text}{small}")
+            lines.append(f"      {kind.model_fields[name].description}")
     return "\n".join(lines)
-
-
-def _usual_value(part, name, quick):
-    """Show what a full run uses for a parameter, and a quick one if that differs."""
-    if name == "model_dir":
-        return " = the output folder"
-    full = quick | FULL[part]
-    text = f" = {full[name]!r}" if name in full else ""
-    if name in quick and quick[name] != full[name]:
-        text += f"   (quick: {quick[name]!r})"
-    return text
 
 
 def expected_time(request):
