@@ -334,7 +334,7 @@ def test_a_kernel_whose_port_was_taken_is_started_once_more(part_a, output, monk
     assert main(["a", "--quick", "--output", str(output)]) == 0
     failures += [1, 2, 3]
     assert main(["a", "--quick", "--output", str(output)]) == 1
-    assert "part_a, Kernel died before replying to kernel_info, killed by" in capsys.readouterr().err
+    assert "before replying to kernel_info, killed by SIGKILL" in capsys.readouterr().err
 
 
 def test_a_terminal_of_80_columns_shows_the_validation_accuracy(monkeypatch, capsys):

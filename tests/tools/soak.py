@@ -67,6 +67,15 @@ DISTANCE = 0.5
 """Seconds between two signals, at most."""
 
 
+def command(part, version, folder):
+    """Write the command of a tiny run."""
+    words = f"{TINY[part]} alpha {version}".split()
+    command = [sys.executable, "-m", "helpers", part, "--quick", "--output", str(folder)]
+    for name, value in zip(words[::2], words[1::2], strict=True):
+        command += ["-p", name, value]
+    return [*command, "--resume"] if part == "c" else command
+
+
 def start(command, log=subprocess.DEVNULL, **environment):
     """Start a run whose processes, down to the last grandchild, carry a mark; give both."""
     mark = uuid.uuid4().hex
@@ -183,15 +192,9 @@ class Target:
 
     def run(self, kind=None):
         """Run, hit by a fault if its kind is named; the statuses allowed, the status and words."""
-        words = f"{TINY[self.part]} alpha {self.version}".split()
-        command = [sys.executable, "-m", "helpers", self.part, "--quick"]
-        for name, value in zip(words[::2], words[1::2], strict=True):
-            command += ["-p", name, value]
-        command += ["--output", str(self.folder)]
-        if self.part == "c":
-            command.append("--resume")
+        words = command(self.part, self.version, self.folder)
         with tempfile.TemporaryFile("w+") as log:
-            process, mark = start(command, log, TMPDIR=str(self.temporary))
+            process, mark = start(words, log, TMPDIR=str(self.temporary))
             allowed = {0}
             if kind:
                 with contextlib.suppress(subprocess.TimeoutExpired):
