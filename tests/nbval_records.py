@@ -10,12 +10,15 @@ no more. Left out: what a notebook must be to be committed (test_recorded_notebo
 import base64
 import io
 import math
+import os
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 from PIL import Image
 
+from helpers.notebook.output import STAGING_VARIABLE
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RECORD, VARIES, Record
 
@@ -25,7 +28,24 @@ fifteen pictures differ by 0.19, other figures by 0.02. Noise differs by 0.4 or 
 
 
 class RecordedFile(IPyNbFile):
-    """A notebook whose recorded values are compared as numbers."""
+    """A notebook whose recorded values are compared as numbers.
+
+    What it writes goes to a folder that is deleted afterwards, so that neither somebody's explored
+    results nor a kernel that holds their folder is in the way.
+    """
+
+    def setup(self):
+        """Start the kernel."""
+        self.output = TemporaryDirectory()
+        with pytest.MonkeyPatch.context() as environment:
+            if STAGING_VARIABLE not in os.environ:
+                environment.setenv(STAGING_VARIABLE, self.output.name)
+            super().setup()
+
+    def teardown(self):
+        """End the kernel."""
+        super().teardown()
+        self.output.cleanup()
 
     def collect(self):
         """Yield nbval's cells as `RecordedCell`."""
