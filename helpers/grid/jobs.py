@@ -12,8 +12,10 @@ import itertools
 import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
+import scipy
 
 from helpers import data, files, network
 from helpers.grid import machine
@@ -23,7 +25,7 @@ LARGEST = 9
 """Networks in a stack; more gain nothing."""
 STEP_COST = 300_000
 """What a network's step costs beside its products, in units of weights times batch size."""
-SOURCES = "network.py", "sgd.py", "data.py", "grid/stack.py", "grid/search.py"
+SOURCES = "network.py", "sgd.py", "data.py", "grid/stack.py", "grid/runs.py"
 CODE = [(files.PROJECT / "helpers" / name).read_text("utf-8") for name in SOURCES]
 """What computes a result and stores it, as it was imported."""
 
@@ -50,22 +52,35 @@ class Job:
     @property
     def fingerprint(self):
         """str : hash of all that decides the results of the job."""
-        prints = "".join(map(fingerprint, self.recipes))
-        return hashlib.sha256(prints.encode()).hexdigest()[:16]
+        return _hash("".join(map(fingerprint, self.recipes)))
+
+
+@cache
+def identity():
+    """Give what decides the result of a run beside its recipe: name -> version, or a hash."""
+    split = data.SHA256, data.SPLIT_SEED, data.NUM_VALIDATION
+    return {
+        "data": _hash(repr(split)),
+        "code of helpers": _hash(repr(CODE)),
+        "NumPy": np.__version__,
+        "SciPy": scipy.__version__,
+        "BLAS kernels": machine.blas_kernels(),
+    }
 
 
 def fingerprint(recipe):
-    """Hash all that decides the result of a run: recipe, data, split, NumPy, BLAS kernels, code.
+    """Hash all that decides the result of a run: the recipe and `identity`.
 
     Returns
     -------
     str
         16 hexadecimal digits.
     """
-    split = data.SHA256, data.SPLIT_SEED, data.NUM_VALIDATION
-    library = np.__version__, machine.blas_kernels()
-    content = repr((recipe, split, library, CODE))
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    return _hash(repr((recipe, identity())))
+
+
+def _hash(text):
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def list_runs(

@@ -1,223 +1,256 @@
-"""The search: units -> trained runs, each unit saved as it finishes, resumable, on any executor.
+"""The search: recipes -> trained runs, each one saved as it finishes, resumable, on any executor.
 
-A finished unit goes to disk at once, under a fingerprint of everything that decides its numbers; a
-later search takes from disk what has the right fingerprint and is whole. Left out on purpose:
-adaptive search (every run of the grid is wanted), the test images.
+What is stored of a run does not depend on the job that it was trained in, so a search takes up
+every run that an earlier one finished, and makes jobs from what is missing, for the workers that
+there are. Left out on purpose: adaptive search (every run of the grid is wanted), the test images.
 """
 
-import io
-import math
 import time
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-
-from helpers import data, network, sgd
-from helpers.files import write_bytes, write_text
-from helpers.grid import stack
-from helpers.grid.executors import ExecutorError
-from helpers.sgd import Recipe
+from helpers.errors import OneLineError
+from helpers.grid.jobs import fingerprint, make_jobs
+from helpers.grid.machine import available_cores
+from helpers.grid.runs import Run, RunFolder, save, train_job
+from helpers.grid.workers import WorkerError
 
 ATTEMPTS = 3
-"""How often the work is taken up again after a worker process died."""
+"""How often in a row a pool of workers may die without having finished a run."""
 REPORT_EVERY = 2.0
 """Seconds between two reports of progress."""
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
-    """One trained network."""
-
-    recipe: Recipe
-    cross_entropy: float
-    accuracy: float
-    """On the validation images; both are not a number if it diverged."""
-    weights: np.ndarray
-    """float32, shape (P,)."""
-    seconds: float
-    """From the start of the search until it was on disk."""
-
-    @property
-    def layers(self):
-        """list of (ndarray, ndarray) : views of the weights, as `helpers.network` wants them."""
-        return network.unpack(self.weights, self.recipe.layer_sizes)
+class SearchStopped(OneLineError, KeyboardInterrupt):
+    """Ctrl-C or the stop button ended a search; the message says how to go on."""
 
 
-def search(units, folder, open_executor, resume=False, on_progress=lambda line: None):
-    """Train units, and take up again what a dead worker dropped.
+def search(
+    recipes,
+    folder,
+    open_executor,
+    num_workers=0,
+    resume=False,
+    on_progress=lambda line: None,
+    beyond=(),
+    repeats=lambda found: (),
+):
+    """Train recipes, and take up again what a dead worker dropped.
 
     Parameters
     ----------
-    units : list of helpers.grid.jobs.Job
+    recipes : list of helpers.sgd.Recipe
+        The grid.
     folder : str or Path
-        Of the finished units; made if needed.
+        Of the finished runs; made if needed.
     open_executor : callable
         Returns a context manager that yields a ``concurrent.futures.Executor``
-        (`helpers.grid.executors`).
+        (`helpers.grid.workers`).
+    num_workers : int
+        Workers for which jobs are made, if the executor does not tell; 0 for one per core.
     resume : bool
-        Whether to take finished units from `folder` instead of training them again.
+        Whether to take finished runs from `folder` instead of training them again.
     on_progress : callable
-        Called with a line (str) at the start, every `REPORT_EVERY` seconds and as units finish.
+        Called with a line (str) at the start, every `REPORT_EVERY` seconds and as jobs finish.
+    beyond : list of helpers.sgd.Recipe
+        What is wanted beside the grid.
+    repeats : callable
+        Called with {recipe: `Run`} once the whole grid is there. The recipes that it gives join
+        the queue, so that no worker waits for the last one of the grid.
 
     Returns
     -------
     dict
-        Recipe -> `Run`.
+        Recipe -> `Run`, of everything wanted.
 
     Raises
     ------
-    BrokenExecutor
-        If worker processes keep dying.
-    ExecutorError
-        If a worker has other data, kernels or another version of the mathematics.
+    SearchStopped
+        If it is interrupted.
+    WorkerError
+        If workers cannot be had, keep dying, are lost or are none of this version.
     OSError
-        If a unit cannot be saved; those saved before remain.
-    KeyboardInterrupt
-        A notebook shows it as one line.
+        If a run cannot be saved; those saved before remain.
     """
-    folder, start, attempts = Path(folder), time.monotonic(), 0
-    found, unfit = _take_up(units, folder, resume)
-    saved = sum(unit.cost for unit in found)
-
-    def report():
-        reached = {unit: _reached(folder, unit, found.get(unit)) for unit in units}
-        on_progress(progress_line(reached, saved, time.monotonic() - start, unfit))
-
-    report()
-    while todo := [unit for unit in units if unit not in found]:
-        attempts += 1
-        try:
-            with open_executor() as executor:
-                for unit, result in _as_finished(executor, todo, folder, report):
-                    save(folder, unit, result)
-                    found[unit] = _runs(unit, time.monotonic() - start, **result)
-        except BrokenExecutor:
-            if attempts == ATTEMPTS:
-                raise
-        except KeyboardInterrupt as stop:
-            line = f"stopped, {len(found)} of {len(units)} units saved"
-            stop._render_traceback_ = lambda s=line: [f"{s}; resume = True goes on from there"]
-            raise
-    return {run.recipe: run for runs in found.values() for run in runs}
+    state = _State(recipes, beyond, repeats, RunFolder(folder, resume))
+    failures = 0
+    try:
+        state.take_up()
+        on_progress(state.line())
+        while state.missing():
+            num_before = len(state.found)
+            try:
+                with open_executor() as executor:
+                    _train_missing(state, executor, num_workers, on_progress)
+            except BrokenExecutor:
+                state.take_up()
+                failures = 1 if len(state.found) > num_before else failures + 1
+                if failures == ATTEMPTS:
+                    reason = "worker processes die again and again; is there too little memory?"
+                    raise WorkerError(reason) from None
+        on_progress(state.line())
+    except KeyboardInterrupt:
+        raise SearchStopped(f"stopped; {state.saved()}") from None
+    except WorkerError as error:
+        raise WorkerError(f"{error}; {state.saved()}") from None
+    return state.found
 
 
-def _take_up(units, folder, resume):
-    """Load what a search left in its folder, made if needed; count the files that are unfit."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for unit in units:
-        unit_file(folder, unit, "epoch").unlink(missing_ok=True)
-    kept = [unit for unit in units if resume and unit_file(folder, unit).exists()]
-    found = {unit: runs for unit in kept if (runs := load(folder, unit))}
-    return found, len(kept) - len(found)
+def _train_missing(state, executor, num_workers, on_progress):
+    """Hand in jobs until nothing is missing."""
+    num_workers = getattr(executor, "num_workers", num_workers or available_cores())
+    look = getattr(executor, "look", str)  # str() is "": nothing to tell
+    futures = {}
+    state.forget_jobs()
+    try:
+        while state.missing():
+            state.make_jobs(num_workers)
+            while state.queue and len(futures) < num_workers:
+                job = state.begin_next()
+                futures[executor.submit(train_job, job, state.folder.path)] = job
+            on_progress(state.line(look()))
+            finished, _ = wait(futures, REPORT_EVERY, FIRST_COMPLETED)
+            for future in finished:
+                job = futures.pop(future)
+                if future.cancelled():  # its worker was lost; the runs are missing again
+                    state.end(job)
+                else:
+                    state.save(job, future.result())
+            state.take_up()
+    finally:
+        for future in futures:
+            future.cancel()
+        state.forget_jobs()
 
 
-def _as_finished(executor, units, folder, report):
-    """Yield (unit, result) as they finish."""
-    under_way = {executor.submit(train_unit, unit, folder): unit for unit in units}
-    while under_way:
-        ready, _ = wait(under_way, REPORT_EVERY, FIRST_COMPLETED)
-        for future in ready:
-            yield under_way.pop(future), future.result()
-        report()
+class _State:
+    """What a search wants, what it has, and which jobs are on the way."""
 
+    def __init__(self, recipes, beyond, repeats, folder):
+        self.grid = dict.fromkeys(recipes)
+        self.wanted = self.grid | dict.fromkeys(beyond)
+        self.folder = folder
+        self.found = {}
+        self.queue = []
+        """Jobs that wait, the most urgent one last."""
+        self.in_training = []
+        self._repeats = repeats
+        self._passed = 0.0
+        """Cost of the jobs that this search has trained."""
+        self._start = time.monotonic()
 
-def train_unit(unit, folder):
-    """Train a unit in this process, on its own copy of the data.
+    def missing(self):
+        """List the recipes without a run; once the grid is there, its repeats among them."""
+        if self._repeats and self.grid.keys() <= self.found.keys():
+            self.wanted |= dict.fromkeys(self._repeats(self.found))
+            self._repeats = None
+            self.take_up()
+        return [recipe for recipe in self.wanted if recipe not in self.found]
 
-    Returns what is saved: the fingerprint, computed here, cross_entropy and accuracy of each run,
-    all weights as one vector. After each epoch a file says how far it is, and its best accuracy, if
-    `folder` can be reached from here.
-    """
-    training, validation = data.load_training()
-    found = {}
+    def take_up(self):
+        """Read the runs that have come to be on disk."""
+        seconds = time.monotonic() - self._start
+        for recipe in self.wanted:
+            if recipe not in self.found and (result := self.folder.read(recipe)):
+                scores = float(result["cross_entropy"]), float(result["accuracy"])
+                self.found[recipe] = Run(recipe, *scores, result["weights"], seconds)
 
-    def on_epoch(epoch, ended):
-        found.update({run: measure(run, weights, validation) for run, weights in ended.items()})
-        best = max([0.0, *(accuracy for _, accuracy, _ in found.values())])
-        with suppress(OSError):
-            write_text(unit_file(folder, unit, "epoch"), f"{epoch} {best}")
+    def make_jobs(self, num_workers):
+        """Queue jobs for what is missing and not yet in one."""
+        taken = {recipe for job in self.queue + self.in_training for recipe in job.recipes}
+        new = [recipe for recipe in self.missing() if recipe not in taken]
+        if new:
+            self.queue += make_jobs(new, num_workers)
+            self.queue.sort(key=self._urgency)
 
-    stack.train(unit.recipes, training, on_epoch=on_epoch)
-    losses, accuracies, weights = zip(*map(found.get, unit.recipes), strict=True)
-    scores = {"cross_entropy": losses, "accuracy": accuracies}
-    return {"fingerprint": unit.fingerprint} | scores | {"weights": np.hstack(weights)}
+    def _urgency(self, job):
+        """Longest first; the grid's jobs count double, since the repeats wait for them."""
+        is_of_grid = any(recipe in self.grid for recipe in job.recipes)
+        return job.cost * (2 if is_of_grid else 1)
 
+    def begin_next(self):
+        """Take the most urgent job from the queue."""
+        job = self.queue.pop()
+        self.in_training.append(job)
+        self.folder.begin(job)
+        return job
 
-def measure(recipe, weights, validation):
-    """Evaluate a trained network: cross-entropy, accuracy, its weights; NaN if it diverged."""
-    scores = sgd.evaluate(network.unpack(weights, recipe.layer_sizes), validation)
-    if np.isfinite([*scores, weights.sum()]).all():
-        return *scores, weights
-    return np.nan, np.nan, np.zeros_like(weights)
+    def end(self, job):
+        """Take note that a job is no longer in training."""
+        self.in_training.remove(job)
+        self.folder.end(job)
 
+    def save(self, job, results):
+        """Put on disk what a worker has trained and not put there itself."""
+        for recipe in job.recipes:
+            name = fingerprint(recipe)
+            if name not in results:
+                raise WorkerError(
+                    "a worker has another version of helpers, of NumPy or SciPy, or other BLAS "
+                    "kernels than this process"
+                )
+            if recipe not in self.found and not self.folder.read(recipe):
+                save(self.folder.path, name, results[name])
+        self._passed += job.cost
+        self.end(job)
 
-def unit_file(folder, unit, kind="npz"):
-    """Name the file of a finished unit; "epoch": of one that is in training."""
-    return folder / f"{unit.fingerprint}.{kind}"
+    def forget_jobs(self):
+        """Empty the queue: the executor is gone, or a new one has come."""
+        for job in list(self.in_training):
+            self.end(job)
+        self.queue.clear()
 
+    def saved(self):
+        """Say in a few words what is kept, and how to go on."""
+        num_runs = f"{len(self.found)} of {len(self.wanted)} runs are saved"
+        return f"{num_runs}; resume = True, or --resume, goes on from there"
 
-def save(folder, unit, found):
-    """Put a finished unit on disk, as arrays without pickles; refuse one of other code or data."""
-    if found["fingerprint"] != unit.fingerprint:
-        raise ExecutorError(
-            f"a worker has other data, another NumPy, other BLAS kernels or another version of "
-            f"helpers (fingerprint {found['fingerprint']}, expected {unit.fingerprint})"
+    def line(self, note=""):
+        """Say in one line how far the search is."""
+        epochs = {job: self.folder.epoch(job) for job in self.in_training}
+        parts = [job.cost * epoch / job.num_epochs for job, epoch in epochs.items()]
+        passed = self._passed + sum(parts)
+        left = sum(job.cost for job in self.queue + self.in_training) - sum(parts)
+        num_damaged = self.folder.num_damaged
+        damaged = f"damaged files, trained again: {num_damaged}" if num_damaged else ""
+        return progress_line(
+            self.found.values(),
+            num_wanted=len(self.wanted),
+            elapsed=time.monotonic() - self._start,
+            passed=passed,
+            left=left,
+            notes=[note, damaged],
         )
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **found)
-    write_bytes(unit_file(folder, unit), content.getvalue())
-    unit_file(folder, unit, "epoch").unlink(missing_ok=True)
 
 
-def load(folder, unit):
-    """Read the runs of a finished unit; None if it is not whole and fitting: it trains again."""
-    # A damaged file may raise anything; `_runs` refuses what is whole but of another shape.
-    with suppress(Exception), np.load(unit_file(folder, unit), allow_pickle=False) as file:
-        if str(file["fingerprint"]) == unit.fingerprint:
-            return _runs(unit, 0.0, **file)
-    return None
+def progress_line(runs, num_wanted, elapsed, passed, left, notes=()):
+    """Say in one line how far a search is; the time left comes from what took how long so far.
 
-
-def _runs(unit, seconds, fingerprint, cross_entropy, accuracy, weights):
-    """Take apart what `train_unit` returns; ValueError if it is not of this unit's shape."""
-    ends = np.cumsum([network.num_weights(recipe.layer_sizes) for recipe in unit.recipes])
-    shapes = [np.shape(each) for each in (cross_entropy, accuracy, weights)]
-    fits = shapes == [ends.shape, ends.shape, (ends[-1],)] and weights.dtype == np.float32
-    if not fits or not np.isfinite(weights).all():
-        raise ValueError("not the weights and scores of this unit")
-    columns = unit.recipes, cross_entropy, accuracy, np.split(weights, ends[:-1])
-    return [Run(*run, seconds) for run in zip(*columns, strict=True)]
-
-
-def _reached(folder, unit, runs):
-    """Look up the epoch and the best accuracy that a unit has reached."""
-    if runs:
-        return unit.num_epochs, max(0.0, *(run.accuracy for run in runs))
-    with suppress(OSError):
-        epoch, best = unit_file(folder, unit, "epoch").read_text().split()
-        return int(epoch), float(best)
-    return 0, 0.0
-
-
-def progress_line(reached, saved, elapsed, unfit):
-    """Say in one line how far a search is, its end foretold from the expected cost of its units."""
-    passed = sum(unit.cost * epoch / unit.num_epochs for unit, (epoch, _) in reached.items())
-    left = sum(unit.cost for unit in reached) - passed
-    left = left and elapsed * left / (passed - saved or math.nan)
-    done = [run.num_epochs <= epoch for unit, (epoch, _) in reached.items() for run in unit.recipes]
-    best = max((best for _, best in reached.values()), default=0.0)
-    damaged = f"; damaged files, trained again: {unfit}" if unfit else ""
-    return (
-        f"{sum(done)} of {len(done)} runs, best {best:.2%}, "
-        f"{_clock(elapsed)} elapsed, about {_clock(left)} left{damaged}"
-    )
+    Parameters
+    ----------
+    runs : collection of Run
+    num_wanted : int
+    elapsed : float
+        Seconds since the start.
+    passed, left : float
+        Expected cost of what this search has trained, and of what is left.
+    notes : sequence of str
+        Said at the end; an empty one is not.
+    """
+    words = []
+    if len(runs) == num_wanted:
+        words.append("done")
+    elif passed:
+        words.append(f"about {_clock(elapsed * left / passed)} left")
+    else:
+        words.append("time left not measured yet")
+    words.append(f"{len(runs)} of {num_wanted} runs")
+    accuracies = [run.accuracy for run in runs if run.accuracy >= 0]  # not of diverged ones
+    if accuracies:
+        words.append(f"best {max(accuracies):.2%}")
+    words.append(f"{_clock(elapsed)} elapsed")
+    return "; ".join([", ".join(words), *filter(None, notes)])
 
 
 def _clock(seconds):
-    if math.isnan(seconds):
-        return "?"
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes}:{seconds:02d}"

@@ -3,21 +3,21 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from helpers.grid.jobs import list_runs, make_jobs
+from helpers.grid.jobs import list_runs
 from helpers.grid.table import to_frame
 
 SMALL = {"num_hidden_layers": [1, 2], "num_units": [4], "learning_rate": [0.05, 0.1]}
 SMALL |= {"batch_size": [700, 1000], "num_epochs": [1, 2], "alpha": 0.0, "seed": 0, "num_seeds": 1}
 
 
-def units(largest=2, **changes):
-    """Four units, or as many as the changes make."""
-    return make_jobs(list_runs(**SMALL | changes), largest=largest)
+def recipes(**changes):
+    """Sixteen runs, or as many as the changes make."""
+    return list_runs(**SMALL | changes)
 
 
 @contextmanager
-def in_this_process():
-    executor = ThreadPoolExecutor(1)
+def in_this_process(num_threads=1):
+    executor = ThreadPoolExecutor(num_threads)
     try:
         yield executor
     finally:

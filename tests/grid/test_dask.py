@@ -1,63 +1,71 @@
-"""The grid on a Dask cluster: a real scheduler and two real workers on this machine's loopback."""
+"""The grid on Dask clusters: real schedulers and workers on this machine's loopback."""
 
 import os
-import signal
-import socket
+import subprocess
 import sys
-import threading
-import time
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from distributed import LocalCluster
 
-from helpers.grid import executors, search
-from tests.grid.grids import content, in_this_process, units
+from helpers.files import PROJECT
+from helpers.grid import search, workers
+from tests.grid.grids import content, in_this_process, recipes
+
+ONE_THREAD = "--nthreads", "1", "--no-nanny"
+LOCAL = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": "critical"}
 
 
-def test_a_killed_dask_worker_loses_no_run(tmp_path):
-    expected = search.search(units(), tmp_path / "one", in_this_process)
-    killed = []
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The small grid, trained without Dask."""
+    return content(search.search(recipes(), tmp_path_factory.mktemp("runs"), in_this_process))
 
-    def kill_a_worker(line):
-        if list((tmp_path / "dask").glob("*.npz")) and not killed:
-            killed.append(cluster.workers[0].pid)
-            os.kill(killed[0], signal.SIGKILL)
 
-    with LocalCluster(2, 1, host="127.0.0.1", dashboard_address=None) as cluster:
-        where = executors.executor_for("dask", scheduler=cluster.scheduler_address)
-        found = search.search(units(), tmp_path / "dask", where, on_progress=kill_a_worker)
-    assert killed and content(found) == content(expected)
+@pytest.fixture
+def scheduler():
+    """A scheduler without workers."""
+    with LocalCluster(n_workers=0, **LOCAL) as cluster:
+        yield cluster.scheduler_address
 
 
 @contextmanager
-def listening(answer):
-    """Listen on a free port of the loopback, and answer the first who calls."""
-
-    def reply():
-        with suppress(OSError):
-            client, _ = server.accept()
-            client.recv(1000)
-            client.sendall(answer)
-            client.recv(1000)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=reply, daemon=True).start()
-        yield server.getsockname()[1]
-
-
-@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.0 400 Bad Request\r\n\r\n" * 40])
-def test_what_is_no_scheduler_is_named_in_one_line(answer):
-    start = time.monotonic()
-    with nullcontext(9) if answer is None else listening(answer) as port:
-        address = f"tcp://127.0.0.1:{port}"
-        with pytest.raises(executors.ExecutorError) as error, executors.dask_cluster(address, 1):
-            pass
-    assert str(error.value).startswith(f"scheduler = '{address}': no Dask scheduler with workers")
-    assert time.monotonic() - start < 15 and "\n" not in str(error.value)
+def program(name, *options, folder=PROJECT, **environment):
+    """Run a program of Dask's command line in a process of its own; it is killed at the end."""
+    command = [sys.executable, "-m", f"distributed.cli.{name}", *options, "--no-dashboard"]
+    environment = os.environ | {"PYTHONPATH": str(folder)} | environment
+    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL) as made:
+        try:
+            yield made
+        finally:
+            with suppress(OSError):
+                made.terminate()
+            try:
+                made.wait(5)
+            except subprocess.TimeoutExpired:
+                made.kill()
 
 
-def test_a_missing_dask_is_named_with_its_remedy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(executors.ExecutorError, match="pip install"), executors.dask_cluster(""):
-        pass
+def worker(scheduler, *options, **more):
+    return program("dask_worker", scheduler, *options, **more)
+
+
+def train(scheduler, folder, resume=False, on_progress=lambda line: None):
+    where = workers.executor_for("dask", 4, scheduler)
+    return content(search.search(recipes(), folder, where, 0, resume, on_progress))
+
+
+@pytest.mark.parametrize("threads", [["1", "--no-nanny"], ["4", "--no-nanny"], ["4"]])
+def test_a_search_waits_for_a_worker_and_any_threads_give_the_same(
+    scheduler, expected, tmp_path, threads
+):
+    seen = []
+    with ExitStack() as started:
+
+        def start_when_waited_for(line):
+            if "waiting for a worker" in line and len(seen) == 1:
+                started.enter_context(worker(scheduler, "--nthreads", *threads))
+            seen.append(line)
+
+        assert train(scheduler, tmp_path, on_progress=start_when_waited_for) == expected
+    assert f"; waiting for a worker of {scheduler}, which has none" in seen[1]

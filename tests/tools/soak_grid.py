@@ -10,10 +10,10 @@ from pathlib import Path
 from helpers import files
 from helpers.batch import output as batch
 from helpers.batch import signals
-from helpers.grid import executors
 from helpers.grid import search as grid_search
 from helpers.grid import table as grid_table
-from helpers.grid.jobs import list_runs, make_jobs
+from helpers.grid import workers
+from helpers.grid.jobs import list_runs
 
 GRID = {
     "num_hidden_layers": [0, 1],
@@ -42,13 +42,12 @@ def drive(folder, alpha):
 
 def _search_and_publish(folder, alpha):
     recipes = list_runs(**GRID | {"alpha": alpha})
-    unit_folder = files.grid_folder(folder)
+    run_folder = files.grid_folder(folder)
     with batch.output_lock(folder):
-        units = make_jobs(recipes, largest=2)
-        found = grid_search.search(units, unit_folder, lambda: executors.processes(2), resume=True)
+        found = grid_search.search(recipes, run_folder, lambda: workers.processes(2), resume=True)
         table = grid_table.to_frame(found[recipe] for recipe in recipes)
         with batch.staging(folder) as stage:
             grid_table.write_table(stage / "hyperparameter_tune.csv", table)
             best = recipes[grid_table.ranked(table).index[0]]
             files.write_array(stage / "weights.npy", found[best].weights)
-        shutil.rmtree(unit_folder)
+        shutil.rmtree(run_folder)
