@@ -1,6 +1,12 @@
-"""The plan of the house: arrows go down only, the course stays small, notebooks import little."""
+"""The plan of the house: which room may use which; the course stays small, notebooks import little.
+
+A room is a folder of helpers/; the files on top are the course. An arrow is anything by which a
+file reaches another room: an import, absolute or relative, a module or a file that is named in a
+string (importlib, runpy, `python -m`), or a path that is put together.
+"""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -10,65 +16,133 @@ import pytest
 from helpers.files import NOTEBOOKS, OUTPUTS, PROJECT
 
 HELPERS = PROJECT / "helpers"
+STUDENT = HELPERS / "exercise" / "student" / "helpers"
+"""Files that take the place of ours in a student's copy of helpers/."""
 COURSE = "course"
-BELOW = {
-    COURSE: {COURSE},
+TESTS = "tests"
+ANY = "any room"
+PLAN = {
+    COURSE: set(),
     "grid": {COURSE},
     "figures": {COURSE},
     "notebook": {COURSE},
-    "report": {COURSE, "grid", "figures", "notebook"},
+    "report": {COURSE, "grid", "notebook"},
     "batch": {COURSE, "notebook", "report"},
     "exercise": {COURSE, "notebook"},
 }
-"""Room -> the rooms that it may import beside itself."""
-PLAIN = {"network": {"numpy"}, "sgd": {"numpy", "threadpoolctl", "helpers"}}
+"""Room -> the rooms that it may use beside itself."""
+BY_NAME = {"notebook/checks/exercises.py": {ANY}}
+"""Files that may look up any room: the function that an exercise asks for is named in a table."""
+PLAIN = {"network": {"numpy"}, "sgd": {"numpy", "helpers"}}
 """Files that students read first -> all that they import beside Python's own."""
 
 
 def room(path):
-    """Name the room of a file; the files on top of helpers are the course."""
-    first = path.relative_to(HELPERS).parts[0]
-    if (HELPERS / first).is_dir():
-        return first
-    return "batch" if first == "__main__.py" else COURSE
-
-
-def imported(path):
-    """List the modules that a file imports, e.g. "helpers.grid.table"."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    """Name the room of a file."""
+    folder = STUDENT if path.is_relative_to(STUDENT) else HELPERS
+    first, *rest = path.relative_to(folder).parts
+    if first == "__main__.py":
+        return "batch"
+    return first if rest else COURSE
 
 
 def room_of_module(name):
-    """Name the room of an imported module of ours; None for others."""
-    first, *rest = name.split(".")
+    """Name the room of a module such as "helpers.grid.table"; None if it is not ours."""
+    first, *rest = re.split(r"[./]", name)
+    if first == TESTS:
+        return TESTS
     if first != "helpers" or not rest:
         return None
     return rest[0] if (HELPERS / rest[0]).is_dir() else COURSE
 
 
+def imported(path):
+    """List the modules that a file imports, with the names that it takes from them."""
+    package = ["helpers", *path.relative_to(HELPERS).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def named(path):
+    """List the modules and files of ours that a file names in strings, docstrings left out."""
+    tree = ast.parse(path.read_text("utf-8"))
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    docstrings = {id(node.value) for node in statements}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in docstrings:
+                yield from re.findall(r"\b(?:helpers|tests)[./][\w./]+", node.value)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            yield "/".join(constants(node))
+
+
+def constants(node):
+    """List the texts that a path such as ``PROJECT / "helpers" / name`` is put together from."""
+    if isinstance(node, ast.BinOp):
+        return [*constants(node.left), *constants(node.right)]
+    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+
+
+def names_any_room(path):
+    """Tell whether a file names modules as f"helpers.{...}"."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            texts = [part.value for part in node.values if isinstance(part, ast.Constant)]
+            if any(re.search(r"\bhelpers\.$", text) for text in texts):
+                return True
+    return False
+
+
 def arrows(path):
-    return {room_of_module(name) for name in imported(path)} - {None, room(path)}
+    """Collect the rooms that a file reaches, its own left out."""
+    found = {room_of_module(name) for name in [*imported(path), *named(path)]}
+    if names_any_room(path):
+        found.add(ANY)
+    return found - {None, room(path)}
 
 
-@pytest.mark.parametrize(
-    "path", sorted(HELPERS.rglob("*.py")), ids=lambda path: str(path.relative_to(HELPERS))
-)
+FILES = sorted(HELPERS.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(HELPERS).as_posix())
 def test_arrows_go_down_only(path):
-    assert arrows(path) <= BELOW[room(path)]
+    allowed = BY_NAME.get(path.relative_to(HELPERS).as_posix(), set())
+    assert arrows(path) <= PLAN[room(path)] | allowed
 
 
-def test_an_arrow_upwards_is_seen(tmp_path, monkeypatch):
-    (tmp_path / "grid").mkdir()
-    (tmp_path / "report").mkdir()
-    path = tmp_path / "grid" / "wrong.py"
-    path.write_text("from helpers.report import pages\nfrom helpers import sgd\nimport numpy\n")
+def test_the_plan_names_every_room():
+    folders = {path.parent.name for path in HELPERS.glob("*/__init__.py")}
+    assert folders == PLAN.keys() - {COURSE}
+
+
+WAYS = {
+    "from helpers.report import pages": "report",
+    "import helpers.report.pages": "report",
+    "from ..report import pages": "report",
+    "from helpers import sgd": COURSE,
+    "importlib.import_module('helpers.report.pages')": "report",
+    "importlib.import_module(f'helpers.{name}')": ANY,
+    "runpy.run_path('helpers/report/pages.py')": "report",
+    "runpy.run_path(PROJECT / 'helpers' / 'report' / 'pages.py')": "report",
+    "runpy.run_path(PROJECT / 'tests' / name)": TESTS,
+    "subprocess.run([sys.executable, '-m', 'helpers.report'])": "report",
+    "import numpy": None,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_arrow_is_seen(tmp_path, monkeypatch, way):
     monkeypatch.setattr(sys.modules[__name__], "HELPERS", tmp_path)
-    assert arrows(path) == {"report", COURSE}
-    assert not arrows(path) <= BELOW["grid"]
+    for name in "grid", "report":
+        (tmp_path / name).mkdir()
+    path = tmp_path / "grid" / "file.py"
+    path.write_text(way, "utf-8")
+    assert arrows(path) == {WAYS[way]} - {None}
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -78,7 +152,7 @@ def test_the_mathematics_needs_numpy_alone(name):
 
 
 def test_who_opens_helpers_sees_the_course():
-    assert len(list(HELPERS.glob("*.py"))) <= 11
+    assert len(list(HELPERS.glob("*.py"))) <= 13
 
 
 @pytest.mark.parametrize("part", "abcd")
@@ -90,8 +164,9 @@ def test_a_notebook_imports_at_most_eight_names_of_ours(part):
     assert 1 <= len(ours) <= 8
 
 
-def test_no_line_names_a_folder_of_the_machine_that_made_it():
+def test_no_file_names_a_folder_of_the_machine_that_made_it():
     notebooks = *NOTEBOOKS.glob("*.ipynb"), *OUTPUTS.glob("*.ipynb")
-    for path in [*notebooks, *HELPERS.rglob("*.py"), PROJECT / "README.md"]:
-        assert str(Path.home()) not in path.read_text("utf-8")
-        assert str(PROJECT) not in path.read_text("utf-8")
+    for path in [*notebooks, *HELPERS.rglob("*.py"), *PROJECT.glob("*.md")]:
+        text = path.read_text("utf-8")
+        assert str(Path.home()) not in text
+        assert str(PROJECT) not in text
