@@ -96,7 +96,8 @@ def hold(folder, part):
     if any(folder.glob(f"{STAGING}*")):
         with suppress(OutputError), output_lock(folder):
             pass  # completes what a dead command left; a living one refuses the lock below
-    _held.enter_context(output_lock(folder, [part], f"the notebook of part {part.upper()}"))
+    holder = f"the notebook of part {part.upper()} (to its last cell, or while its kernel lives)"
+    _held.enter_context(output_lock(folder, [part], holder))
 
 
 def release():

@@ -43,13 +43,17 @@ def refusal(fields, values, error):
             return unknown(fault["loc"][0], fields)
     fault = faults[0]
     name, *position = fault["loc"]
-    rule = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    rule = rule.replace("tuple", "list").replace("Tuple", "it").replace("String", "it")
+    field = fields[name]
+    value = _short(values.get(name, field.default))
     entry = f"entry {_short(fault['input'])} " if position else ""
-    state = f"{name} = {_short(values.get(name, fields[name].default))}"
-    meaning = f"({fields[name].description})"
-    line = f"{state}: {entry}{rule}{_hint(fault)} {meaning}; {_where(name, fields[name])}"
-    return ParameterError(line)
+    rule = entry + _rule(fault) + _hint(fault)
+    return ParameterError(f"{name} = {value}: {rule} ({field.description}); {_where(name, field)}")
+
+
+def _rule(fault):
+    """Give the rule that was broken in pydantic's words, without its names of types."""
+    words = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return words.replace("tuple", "list").replace("Tuple", "it").replace("String", "it")
 
 
 def not_set(name, fields):
@@ -63,10 +67,10 @@ def _where(name, field):
     """Say where to set a parameter; papermill's -p cannot pass a list."""
     if not isinstance(field.default, tuple):
         return f"set it in the parameters cell or with -p {name} VALUE"
-    entries = ",".join(map(str, field.default))
     example = list(field.default)
+    short_form = ",".join(map(str, example))
     return (
-        f"set it in the parameters cell, with -p {name} {entries}, "
+        f"set it in the parameters cell, with -p {name} {short_form}, "
         f"or with papermill's -y '{name}: {example}'"
     )
 

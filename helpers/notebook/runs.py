@@ -65,8 +65,10 @@ def _row(path):
 
 def _found_in(notebook):
     """Find what a row holds; whatever Python raises at it, a damaged notebook makes it raise."""
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    code = [cell for cell in code if cells.source(cell).strip()]
+    code = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and cells.source(cell).strip():
+            code.append(cell)
     call = READS_PARAMETERS.search("\n".join(map(cells.source, code)))
     if call is None:
         return {"state": "foreign", "reason": "it reads the parameters of no part"}
@@ -77,27 +79,36 @@ def _found_in(notebook):
     for name, value in cells.parameters_of(notebook, is_run).items():
         found[name] = tuple(value) if isinstance(value, list) else value
     if is_run:
-        found |= {record.name: record.value for record in records}
+        for record in records:
+            found[record.name] = record.value
     return found
 
 
 def _state(notebook, code, records):
     """Say how a run ended, and why so."""
     counts = [cell["execution_count"] for cell in code]
+    ran = [count for count in counts if count is not None]
     injected = cells.tagged(notebook, cells.INJECTED_TAG)
-    if not any(counts) or any(cell["execution_count"] is None for cell in injected):
+    if not ran or any(cell["execution_count"] is None for cell in injected):
         return "not run", ""
-    for cell in code:
-        for output in cell["outputs"]:
-            if output["output_type"] == "error":
-                words = " ".join(f"{output['ename']}: {output['evalue']}".split())
-                return "error", f"cell {cell['execution_count']}: {words}"
-    done = [count for count in counts if count is not None]
-    if len(done) < len(counts):
-        return "half run", f"it ended after cell {done[-1]}"
-    if done != sorted(done):
+    error = _first_error(code)
+    if error:
+        return "error", error
+    if len(ran) < len(counts):
+        return "half run", f"it ended after cell {ran[-1]}"
+    if ran != sorted(ran):
         return "mixed", "its cells were run in another order"
     failed = [str(record) for record in records if record.failed]
     if failed:
         return "failed value", "; ".join(failed)
     return "complete", ""
+
+
+def _first_error(code):
+    """Say where the first error is and what it says, in one line; "" if there is none."""
+    for cell in code:
+        for output in cell["outputs"]:
+            if output["output_type"] == "error":
+                words = f"cell {cell['execution_count']}: {output['ename']}: {output['evalue']}"
+                return " ".join(words.split())
+    return ""

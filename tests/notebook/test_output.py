@@ -148,7 +148,7 @@ def test_a_notebook_holds_its_own_part_until_it_ends_or_takes_another(folder):
         output.hold(folder, part)
         with output.output_lock(folder, [{"a": "b", "b": "a"}[part]]):
             pass
-        with pytest.raises(output.OutputError, match=f"the notebook of part {part.upper()}, proc"):
+        with pytest.raises(output.OutputError, match=f"the notebook of part {part.upper()} "):
             publish(folder)
     output.release()
     publish(folder)

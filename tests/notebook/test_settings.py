@@ -61,7 +61,7 @@ def test_a_kernel_holds_its_part_from_the_start_until_it_finishes(tmp_path):
     output.hold(folder, "d")
     with pytest.raises(CellExecutionError) as refused:
         run(*begin)
-    last = f"{folder}: in use by the notebook of part D, process {os.getpid()} on "
+    last = f"{folder}: in use by the notebook of part D (to its last cell, "
     assert f"OutputError: {last}" in str(refused.value)
     assert "Traceback" not in str(refused.value)
     output.release()
