@@ -185,7 +185,11 @@ def make_plan(request):
 
 
 def _injected(part, request):
-    """Collect what to inject into one part, checked."""
+    """Collect what to inject into one part, checked.
+
+    That is every parameter: somebody may have explored, and saved other values in the notebook's
+    parameters cell.
+    """
     usual = known.defaults(part)
     values = {} if request.is_quick else dict(FULL[part])
     values["output_dir"] = output.shown(request.output_dir)
@@ -197,7 +201,7 @@ def _injected(part, request):
         if isinstance(usual[name], list) and not isinstance(value, (list, tuple)):
             values[name] = [value]
     checked = PARTS[part](**usual | values)
-    return checked.model_dump(mode="json", include=set(values))
+    return checked.model_dump(mode="json")
 
 
 def _model_dir(request):

@@ -17,7 +17,6 @@ from helpers.batch.command_line import main
 from helpers.batch.request import PARTS, make_plan, read_request
 from helpers.notebook import parameters
 from helpers.notebook.output import grid_folder, output_lock
-from helpers.notebook.parameters import FULL
 
 
 @pytest.fixture
@@ -154,12 +153,12 @@ def test_ways_to_write_a_list(text, value):
     assert plan("c", "-p", "learning_rate", text)["c"]["learning_rate"] == value
 
 
-def test_a_full_run_injects_the_grid_and_a_quick_one_the_folder_only():
+def test_every_parameter_is_injected_so_that_an_explored_cell_changes_nothing():
     full, quick = plan(), plan("--quick")
     assert list(full) == list(quick) == ["a", "b", "c", "d"]
-    assert full["c"] == FULL["c"] | {"output_dir": "outputs"}
-    assert full["d"] == {"output_dir": "outputs", "model_dir": "outputs"}
-    assert quick["c"] == {"output_dir": "outputs/quick"}
+    for part in PARTS:
+        assert full[part] == parameters.full(part) | {"output_dir": "outputs"}
+    assert quick["c"] == parameters.defaults("c") | {"output_dir": "outputs/quick"}
 
 
 def test_changed_parameters_leave_the_recorded_results_alone(tmp_path, monkeypatch):
@@ -183,7 +182,7 @@ def test_an_output_folder_is_found_from_where_it_was_typed(tmp_path, monkeypatch
 def test_how_part_c_works_is_no_change():
     options = "c --resume --scheduler tcp://host:8786 -p num_workers 1"
     how = {"resume": True, "executor": "dask", "scheduler": "tcp://host:8786", "num_workers": 1}
-    assert plan(*options.split())["c"] == FULL["c"] | {"output_dir": "outputs"} | how
+    assert plan(*options.split())["c"] == parameters.full("c") | {"output_dir": "outputs"} | how
     assert asked(*options.split()).command("c") == "python -m helpers c"
 
 
