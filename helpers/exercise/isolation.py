@@ -11,7 +11,6 @@ faults of the kernel. For that, run the whole command in a container or a virtua
 """
 
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ import tempfile
 import uuid
 from contextlib import suppress
 from functools import cache
+from multiprocessing import Pipe
 from pathlib import Path
 
 from helpers.exercise import runner
@@ -132,15 +132,18 @@ class StudentProcess:
         arguments = [str(seconds), folder, *modules]
         environment = dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), folder)
         environment |= {"PATH": os.environ["PATH"], "OPENBLAS_NUM_THREADS": "1", MARK: self.mark}
+        jobs, self.jobs = Pipe(duplex=False)
+        self.results, results = Pipe(duplex=False)
         self.process = subprocess.Popen(
             [*command(RUNNER, self.place.name, is_walled), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=jobs,
+            stdout=results,
             stderr=subprocess.DEVNULL,
-            bufsize=0,
             env=environment,
             start_new_session=True,
         )
+        jobs.close()
+        results.close()
 
     def __enter__(self):
         return self
@@ -150,8 +153,8 @@ class StudentProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        self.jobs.close()
+        self.results.close()
         end_marked(self.mark)
         self.place.cleanup()
 
@@ -162,7 +165,7 @@ class StudentProcess:
     def ask(self, job):
         """Hand a job in, as bytes; give back how it ended and its answers."""
         try:
-            runner.send(self.process.stdin.fileno(), job)
+            self.jobs.send_bytes(job)
         except OSError as error:
             raise Lost("the process has ended") from error
         status = self.receive().decode(errors="replace")
@@ -170,14 +173,12 @@ class StudentProcess:
 
     def receive(self):
         """Read a message, with patience for one exercise; `Lost` if none comes."""
-        handle = self.process.stdout.fileno()
-        ready, _, _ = select.select([handle], [], [], self.seconds + GRACE)
-        if not ready:
-            raise Lost(f"no answer within {self.seconds + GRACE:g} s")
         try:
-            return runner.receive(handle)
+            if self.results.poll(self.seconds + GRACE):
+                return self.results.recv_bytes(runner.LARGEST)
         except (EOFError, OSError) as error:
             raise Lost("the process has ended") from error
+        raise Lost(f"no answer within {self.seconds + GRACE:g} s")
 
 
 def end_marked(mark):

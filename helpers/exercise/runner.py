@@ -10,6 +10,7 @@ came back goes to standard output. No right answer is in here: right and wrong i
 import base64
 import ctypes
 import importlib
+import itertools
 import json
 import os
 import resource
@@ -17,11 +18,11 @@ import select
 import shutil
 import signal
 import stat
-import struct
 import sys
 import time
 from contextlib import suppress
 from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,6 @@ LARGEST = 2**24
 """Bytes of a file, and of all answers to one job."""
 MOST_PROCESSES = 64
 """That one exercise may start; NumPy and others start some on import."""
-HEADER = struct.Struct(">Q")
-"""A message is its length and its bytes."""
 IMPORTERS = BuiltinImporter, FrozenImporter, PathFinder
 """Python's own, without those by which an installed project finds its `helpers`."""
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
@@ -48,23 +47,23 @@ def main(seconds, folder, *modules):
     for name in modules:
         with suppress(Exception):
             importlib.import_module(name)
-    send(1, b"ready")
-    number = 0
-    while has_input(0):
-        number += 1
-        status, answers = run_job(Path(f"job_{number}"), float(seconds))
-        send(1, status.encode())
-        send(1, answers)
+    jobs, results = Connection(0, writable=False), Connection(1, readable=False)
+    results.send_bytes(b"ready")
+    for number in itertools.count():
+        jobs.poll(None)
+        status, answers = run_job(jobs, Path(f"job_{number}"), float(seconds))
+        results.send_bytes(status.encode())
+        results.send_bytes(answers)
 
 
-def run_job(place, seconds):
+def run_job(jobs, place, seconds):
     """Run a job in a process of its own; say how it ended, and give what it left."""
     place.mkdir()
     answers = place.absolute() / "answers.jsonl"
     pid = os.fork()
     if pid == 0:
         try:
-            work_on_job(place)
+            work_on_job(jobs, place)
         finally:
             os._exit(1)
     status = watch(pid, seconds)
@@ -136,11 +135,11 @@ def read_file(path):
         return file.read(LARGEST)
 
 
-def work_on_job(place):
+def work_on_job(jobs, place):
     """Unpack a job, make its calls, and write each answer as soon as it is there."""
     prctl(PR_SET_DUMPABLE, 1)
     os.setsid()
-    job = json.loads(receive(0))
+    job = json.loads(jobs.recv_bytes())
     for name, text in job["files"].items():
         path = place / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +154,7 @@ def work_on_job(place):
         resource.setrlimit(name, (most, most))
     with open("answers.jsonl", "wb", buffering=0) as file:
         for line in make_calls(job):
-            file.write(line + b"\n")
+            file.write(line.encode() + b"\n")
     os._exit(0)
 
 
@@ -172,93 +171,42 @@ def make_calls(job):
         [exercise] = [each for each in exercises.EXERCISES if each.function == job["function"]]
         function = exercise.resolve()
     except BaseException as error:
-        message = f"{type(error).__name__}: {error}"
-        yield to_json({"failed": f"the file cannot be imported: {message}"})
+        line = f"the file cannot be imported: {type(error).__name__}: {error}"
+        yield json.dumps({"result": None, "after": {}, "error": line})
         return
     for layer_sizes, seed in job["problems"]:
         for check in exercises.checks_of(exercise, tuple(layer_sizes), seed):
             try:
                 answer = vars(structure.make(check, function))
+                yield json.dumps(answer, default=encode)
             except BaseException as error:
-                answer = {"result": None, "after": {}, "error": f"{type(error).__name__}: {error}"}
-            yield to_json(answer)
-
-
-def to_json(value):
-    """Write plain data as a line of JSON."""
-    return json.dumps(encode(value)).encode()
+                line = f"{type(error).__name__}: {error}"
+                yield json.dumps({"result": None, "after": {}, "error": line})
 
 
 def encode(value):
-    """Turn plain data into pairs of a type and what JSON can hold; arrays become their bytes."""
-    if isinstance(value, np.ndarray):
-        content = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
-        return ["array", value.dtype.str, value.shape, content]
-    if isinstance(value, dict):
-        return ["dict", {key: encode(entry) for key, entry in value.items()}]
-    if isinstance(value, list):
-        return ["list", [encode(entry) for entry in value]]
+    """Write what JSON has no word for: an array as its bytes, a complex number as two."""
     if isinstance(value, complex):
-        return ["complex", value.real, value.imag]
-    return ["plain", value]
+        return {"real": value.real, "imag": value.imag}
+    content = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+    return {"dtype": value.dtype.str, "shape": value.shape, "bytes": content}
 
 
-def decode(value):
-    """Read what `encode` wrote; ValueError or TypeError for anything else."""
-    kind, *content = value
-    if kind == "array":
-        name, shape, text = content
-        dtype = np.dtype(name)
-        if dtype.kind not in "biufc":
-            raise ValueError(f"an array of {dtype}")
-        return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
-    [first, *_] = content
-    if kind == "dict":
-        return {key: decode(entry) for key, entry in first.items()}
-    if kind == "list":
-        return [decode(entry) for entry in first]
-    if kind == "complex":
-        return complex(*content)
-    if kind != "plain" or not (first is None or isinstance(first, (bool, int, float, str))):
-        raise ValueError(f"no plain data: {kind}")
-    return first
+def decode(entry):
+    """Read what `encode` wrote; ValueError or TypeError for what it does not write."""
+    if entry.keys() == {"real", "imag"}:
+        return complex(entry["real"], entry["imag"])
+    if entry.keys() != {"dtype", "shape", "bytes"}:
+        return entry
+    dtype = np.dtype(entry["dtype"])
+    if dtype.kind not in "biufc":
+        raise ValueError(f"{dtype} is no type of numbers")
+    return np.frombuffer(base64.b64decode(entry["bytes"]), dtype).reshape(entry["shape"])
 
 
 def prctl(option, value):
     """Call prctl(2)."""
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
-def has_input(handle):
-    """Wait for input; False once there can be none."""
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    [(_, events)] = poll.poll()
-    return bool(events & select.POLLIN)
-
-
-def send(handle, message):
-    """Write a message: its length, its bytes."""
-    rest = memoryview(HEADER.pack(len(message)) + message)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
-
-
-def receive(handle):
-    """Read a message; EOFError if it is cut short."""
-    return read_exactly(handle, HEADER.unpack(read_exactly(handle, HEADER.size))[0])
-
-
-def read_exactly(handle, length):
-    """Read a number of bytes; EOFError if there are fewer."""
-    parts = []
-    while length:
-        part = os.read(handle, min(length, 2**20))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        length -= len(part)
-    return b"".join(parts)
 
 
 if __name__ == "__main__":
