@@ -264,6 +264,7 @@ def grade_exercise(exercise, status, answers, plan):
         if place < len(answers):
             right = plan.right[exercise.function][place]
             line = find_fault(check, answers[place], right)
+            line = line and f"{check.what}: {line}"
         task = find_task(exercise.function, check)
         lines[task.what][number] = lines[task.what].get(number) or line
     tests = []
