@@ -1,16 +1,16 @@
 """Every picture, drawn from numbers that are already computed, in one style.
 
 Each function takes arrays or tables, draws one figure and returns a `style.Picture`, which carries
-its caption and its text alternative (captions.toml) and shows itself as the last line of a cell.
-Titles say what was found, and for that the functions count and average a little. Left out:
-training, reading data; the numbers about one network come from `helpers.analysis`.
+its caption and its text alternative and shows itself as the last line of a cell. Titles say what
+was found, and for that the functions count and average a little. Left out: training, reading data;
+the numbers come from `helpers.analysis`.
 """
 
-from helpers.figures.first_layer import exciting_images, learned_tiles, weight_tiles
+from helpers.figures.first_layer import exciting_images, noise_to_clothes, show_W0
 from helpers.figures.gradient import error_against_step
 from helpers.figures.grid import (
     accuracy_against_cross_entropy,
-    grid_heat_maps,
+    grid_heat_map,
     grid_main_effects,
     recipe_bars,
 )

@@ -3,21 +3,30 @@
 from helpers.figures import style
 
 
-@style.picture
+@style.picture(
+    caption="""The relative error of each derivative over a sample of weights. Good: markers on the
+    predicted lines, and a complex step that stays flat at the bottom. Bad: any curve that levels
+    off high above its lines, as a wrong gradient does. Where steps begin to cross kinks of ReLU,
+    differences leave the prediction.""",
+    alt="""Errors over the step size: those of 2-point and 3-point differences fall along the
+    rounding lines and rise along the truncation lines; that of the complex step is flat near 1e-16
+    for small steps; in float32 it is near 1 for most steps.""",
+)
 def error_against_step(curve):
     """Draw a `gradient_check.StepCurve`; what is predicted is dashed (truncation) or dotted."""
-    fig, error = style.figure(3.9)
+    fig, ax = style.figure(4.4)
     for (name, errors), marker in zip(curve.errors.items(), "osDv", strict=False):
-        [line] = error.plot(curve.steps, errors, marker=marker, ms=4, label=name)
-        look = {"color": line.get_color(), "lw": 1.1, "zorder": 1}
-        for predicted, dashes in (curve.truncation, "--"), (curve.rounding, ":"):
-            if name in predicted:
-                error.plot(curve.steps, predicted[name], dashes, **look)
-    for label, dashes in ("truncation, predicted", "--"), ("rounding, predicted", ":"):
-        error.plot([], [], dashes, color=style.GREY, lw=1.1, label=label)
-    error.set(xscale="log", yscale="log", ylim=(1e-17, 10))
-    error.set(xlabel="step size", ylabel="relative error of the gradient")
-    fig.legend(*error.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    error.grid()
-    best, difference = curve.errors["complex step"].min(), curve.errors["3-point"].min()
+        [line] = ax.plot(curve.steps, errors, marker=marker, ms=4, label=name)
+        colour = line.get_color()
+        if name in curve.truncation:
+            ax.plot(curve.steps, curve.truncation[name], "--", color=colour, lw=1.1)
+        if name in curve.rounding:
+            ax.plot(curve.steps, curve.rounding[name], ":", color=colour, lw=1.1)
+    ax.plot([], [], "--", color=style.GREY, lw=1.1, label="truncation, predicted")
+    ax.plot([], [], ":", color=style.GREY, lw=1.1, label="rounding, predicted")
+    ax.set(xscale="log", xlabel="step size")
+    ax.set(yscale="log", ylabel="relative error of the gradient", ylim=(1e-17, 10))
+    fig.legend(loc="outside lower center", ncols=3)
+    best = curve.errors["complex step"].min()
+    difference = curve.errors["3-point"].min()
     return fig, f"Complex steps are right to {best:.0e}, differences at best to {difference:.0e}"

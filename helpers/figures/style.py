@@ -2,7 +2,6 @@
 
 import base64
 import io
-import tomllib
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
@@ -19,18 +18,19 @@ from helpers.analysis import GAP, tile_W0
 from helpers.data import IMAGE_SHAPE
 
 STYLE = Path(__file__).with_name("style.mplstyle")
-TEXTS = tomllib.loads(STYLE.with_name("captions.toml").read_text("utf-8"))
 WIDTH = 6.7
 """Inches: the text width of an A4 page with margins of 2 cm, so nothing shrinks in print."""
 PIXELS_PER_INCH = 110
 """Of the picture on a screen; the file holds more (savefig.dpi in the style file)."""
-BLUE, RED = "C0", "C1"  # the first colours of the style file
-GREY, YELLOW = "#777777", "#F0E44266"  # the last two digits: see-through
+BLUE = "C0"
+ORANGE = "C1"
+GREY = "#777777"
+PALE_YELLOW = "#F0E44266"  # the last two digits: see-through
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A figure with its texts, both from captions.toml; the last line of a cell shows it."""
+    """A figure with its caption and its text alternative; the last line of a cell shows it."""
 
     figure: Figure
     caption: str
@@ -43,12 +43,14 @@ class Picture:
 
         Drawn once: a second drawing would move everything by a fraction of a pixel.
         """
-        drawn, reduced = io.BytesIO(), io.BytesIO()
+        drawn = io.BytesIO()
         self.figure.savefig(drawn)
         picture = Image.open(drawn).convert("RGB")
-        method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
-        picture.quantize(256, method, dither=dither).save(reduced, format="png", optimize=True)
-        return reduced.getvalue()
+        method = Image.Quantize.MAXCOVERAGE
+        reduced = picture.quantize(256, method, dither=Image.Dither.NONE)
+        file = io.BytesIO()
+        reduced.save(file, format="png", optimize=True)
+        return file.getvalue()
 
     def save(self, path):
         """Write the PNG file, atomically.
@@ -60,16 +62,17 @@ class Picture:
         Returns
         -------
         Picture
-            Itself, so that ``figures.weight_tiles(W).save(path)`` ends a cell that shows it.
+            Itself, so that ``figures.show_W0(W).save(path)`` ends a cell that shows it.
         """
         files.write_bytes(path, self.png)
         return self
 
     def bundle(self):
         """Give what Jupyter displays: data by MIME type, and metadata (alt, width, caption)."""
-        data = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
+        content = base64.b64encode(self.png).decode()
         width = round(self.figure.get_figwidth() * PIXELS_PER_INCH)
-        return data, {"image/png": {"alt": self.alt, "width": width}, "caption": self.caption}
+        metadata = {"image/png": {"alt": self.alt, "width": width}, "caption": self.caption}
+        return {"image/png": content, "text/plain": self.alt}, metadata
 
     def _ipython_display_(self):
         data, metadata = self.bundle()
@@ -77,18 +80,31 @@ class Picture:
         display({"text/markdown": f"*{self.caption}*", "text/plain": self.caption}, raw=True)
 
 
-def picture(draw):
-    """Make a `Picture`, drawn under the style file, of a function's figure and title."""
-    texts = {kind: " ".join(text.split()) for kind, text in TEXTS[draw.__name__].items()}
+def picture(caption, alt):
+    """Turn a function that returns a figure and its title into one that returns a `Picture`.
 
-    @wraps(draw)
-    @matplotlib.rc_context(fname=STYLE)
-    def drawn(*args, **kwargs):
-        fig, title = draw(*args, **kwargs)
-        fig.suptitle(title, x=0.01, ha="left")
-        return Picture(fig, **texts)
+    Parameters
+    ----------
+    caption : str
+        What is drawn, and what good and bad look like, in Markdown; line breaks count as spaces.
+        The same in every run, since a recorded notebook is compared with it.
+    alt : str
+        What is to be seen, for those who cannot see it.
+    """
+    caption = " ".join(caption.split())
+    alt = " ".join(alt.split())
 
-    return drawn
+    def decorate(draw):
+        @wraps(draw)
+        @matplotlib.rc_context(fname=STYLE)
+        def drawn(*args, **kwargs):
+            fig, title = draw(*args, **kwargs)
+            fig.suptitle(title, x=0.01, ha="left")
+            return Picture(fig, caption, alt)
+
+        return drawn
+
+    return decorate
 
 
 def figure(height, rows=1, columns=1, **options):
@@ -108,7 +124,18 @@ def show_tiles(ax, rows, columns, cmap, limit, names=()):
     mosaic = np.ma.masked_invalid(tile_W0(rows, columns))
     shown = ax.imshow(mosaic, cmap=cmap, vmin=-limit, vmax=limit)
     ax.set(xticks=[], facecolor="#C8C8C8")
-    ax.set_yticks((IMAGE_SHAPE[0] + GAP) * (np.arange(len(names)) + 0.5), names)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
+    ax.set_yticks(tile_centres(len(names)), names)
+    without_frame(ax)
     return shown
+
+
+def without_frame(ax):
+    """Take off what only disturbs around images and maps: ticks, spines, grid."""
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+    ax.grid(visible=False)
+
+
+def tile_centres(count):
+    """Find where the first `count` lines (or columns) of a mosaic have their centres."""
+    return (IMAGE_SHAPE[0] + GAP) * (np.arange(count) + 0.5)
