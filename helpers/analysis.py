@@ -208,18 +208,19 @@ def paired_effects(table):
     Returns
     -------
     pandas.DataFrame
-        One row for each two values of a hyperparameter: ``factor``, ``low``, ``high``,
-        ``num_pairs``, ``mean`` and ``sd`` of accuracy(high) - accuracy(low), and ``num_higher``,
-        the pairs in which the higher value did better. The spread tells how much the difference
-        depends on all else, chance included; the pairs of one grid share their seed.
+        One row for each two values of a hyperparameter that were paired: ``factor``, ``low`` and
+        ``high``; ``num_pairs``; ``mean`` and ``sd`` of accuracy(high) - accuracy(low);
+        ``num_higher``, the pairs in which the higher value did better. The spread tells how much
+        a difference depends on all else, chance included; the pairs of one grid share their seed.
     """
     rows = []
     for factor in FACTORS:
         accuracies = side_by_side(table, factor)
         for low, high in combinations(accuracies.columns, 2):
             differences = (accuracies[high] - accuracies[low]).dropna()
-            mean, sd = differences.mean(), differences.std()
-            num_higher = (differences > 0).sum()
-            rows.append([factor, low, high, len(differences), mean, sd, num_higher])
+            if len(differences):
+                mean, sd = differences.mean(), differences.std()
+                num_higher = (differences > 0).sum()
+                rows.append([factor, low, high, len(differences), mean, sd, num_higher])
     columns = ["factor", "low", "high", "num_pairs", "mean", "sd", "num_higher"]
     return pd.DataFrame(rows, columns=columns)

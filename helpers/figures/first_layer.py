@@ -60,7 +60,7 @@ def noise_to_clothes(templates, first_layers):
         alpha -> (W, validation accuracy) of a network with hidden layers, smallest alpha first;
         unit k is the same one in each.
     """
-    fig, (above, below) = style.figure(4.4, 2, 1, height_ratios=(1, len(first_layers)))
+    fig, (above, below) = style.figure(4.1, 2, 1, height_ratios=(1, len(first_layers)))
     _draw_templates(above, *templates)
     weakest, *_, strongest = first_layers
     strongest_W, strongest_accuracy = first_layers[strongest]
@@ -73,7 +73,8 @@ def noise_to_clothes(templates, first_layers):
     style.show_tiles(below, np.concatenate(tiles), NUM_SHOWN, "RdBu_r", 1, names)
     below.set_title(f"{NUM_SHOWN} of {len(strongest_W)} hidden units, a column each")
     cost = 100 * (first_layers[weakest][1] - strongest_accuracy)
-    return fig, f"L2 turns noise into clothes: alpha = {strongest:g} costs {cost:.1f} points"
+    title = "L2 turns noise into outlines of clothes"
+    return fig, f"{title}; alpha = {strongest:g} costs {cost:.1f} points"
 
 
 def _draw_templates(ax, W, accuracy):

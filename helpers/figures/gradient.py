@@ -6,8 +6,8 @@ from helpers.figures import style
 @style.picture(
     caption="""The relative error of each derivative over a sample of weights. Good: markers on the
     predicted lines, and a complex step that stays flat at the bottom. Bad: any curve that levels
-    off high above its lines, as a wrong gradient does. Where steps begin to cross kinks of ReLU,
-    differences leave the prediction.""",
+    off high above its lines, as a wrong gradient does. At the largest steps differences leave
+    their lines: moved that far, weights switch units on and off, and ReLU has a kink there.""",
     alt="""Errors over the step size: those of 2-point and 3-point differences fall along the
     rounding lines and rise along the truncation lines; that of the complex step is flat near 1e-16
     for small steps; in float32 it is near 1 for most steps.""",

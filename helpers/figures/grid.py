@@ -52,7 +52,6 @@ def _words(factor):
 
 def _effects_title(effects, num_diverged):
     """Name the largest mean of paired differences, and how many runs are missing."""
-    effects = effects.dropna(subset="mean")
     title = "No two values to compare"
     if len(effects):
         largest = effects.loc[effects["mean"].abs().idxmax()]
@@ -75,7 +74,7 @@ def grid_heat_map(table):
     cells = means.unstack(["batch_size", "learning_rate"]).sort_index(axis=1)
     high = means.max()
     low = means.quantile(0.05) - 1e-3  # a few very bad runs must not make the rest look alike
-    fig, ax = style.figure(1.2 + 0.24 * len(cells))
+    fig, ax = style.figure(1.4 + 0.24 * len(cells))
     shown = ax.imshow(cells, vmin=low, vmax=high, aspect="auto")
     for (row, column), value in np.ndenumerate(cells):
         text = "–" if np.isnan(value) else f"{100 * value:.2f}"
@@ -142,7 +141,7 @@ def recipe_bars(table):
     ax.axvline(means.iloc[0], color=style.GREY, ls="--", lw=1)
     ax.set_yticks(lines, names)
     ax.invert_yaxis()
-    ax.set_xlabel("validation accuracy, with the standard deviation over seeds")
+    ax.set_xlabel("validation accuracy, mean and sd over seeds")
     style.in_percent(ax.xaxis)
     gain = 100 * (means.max() - means.iloc[0])
     return fig, f"Best: {means.idxmax()},\n{gain:+.2f} points over {means.index[0]}"

@@ -152,7 +152,7 @@ class PartD(Part):
         "outputs", min_length=1, description="folder of the networks that part C saved"
     )
     num_images: Annotated[int, Field(ge=1, le=20)] = Field(
-        5, description="images shown for each unit, 1 to 20"
+        10, description="images shown for each unit, 1 to 20"
     )
 
 
