@@ -214,5 +214,11 @@ def test_the_readme_states_what_outputs_hold():
     assert readme.disagreements(text.replace(value, "12.34 %"), FOLDER)
 
 
+@pytest.mark.parametrize("name", ["speed", "soak"])
+def test_the_other_generated_tables_follow_from_their_numbers(name):
+    page, make = readme.BLOCKS[name]
+    assert readme.block(page.read_text("utf-8"), name)[1] == make()
+
+
 def test_outputs_stay_small():
     assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 12e6

@@ -1,6 +1,6 @@
-"""The values of README.md: written from committed results, and checked against them.
+"""The generated tables of the Markdown pages: written from committed results, checked by the tests.
 
-    python tests/tools/readme.py        write the tables anew
+    python -m tests.tools.readme        write the tables anew
 
 A table stands between two comments. The tests call `disagreements`, which compares each value with
 the tolerance it was recorded with, so that they stay green after another machine's full run.
@@ -18,22 +18,16 @@ SOAK = PROJECT / "tests" / "tools" / "soak.json"
 COLUMNS = {
     "blas": "BLAS calls alone",
     "alone": "fast step, alone",
-    "lane_9": "lane of 9",
+    "lane_9": "stack of 9",
     "paper": "part A's step",
     "jax": "JAX, compiled",
     "notebook": "notebook style",
     "sklearn": "scikit-learn",
     "torch": "PyTorch",
 }
-"""Contenders that the README names, and how."""
+"""Contenders of the speed table, and what it calls them."""
 NUM_SHAPES = 5
-"""The shapes measured for the table come first in the JSON; the rest serve the projection."""
-TITLES = {
-    "a": "one network",
-    "b": "gradient check",
-    "c": "grid and beyond",
-    "d": "best of the grid",
-}
+"""The shapes measured for the table come first in steps.json; the rest serve the projection."""
 
 
 def markdown(rows):
@@ -43,30 +37,50 @@ def markdown(rows):
     return "".join(lines)
 
 
+def headlines(folder=OUTPUTS):
+    """List the values that head the report, as `helpers.report.runs.Value`."""
+    runs = [read_part(folder / f"part_{part}.ipynb") for part in "abcd"]
+    return [value for run in runs for value in run.values if value.reference is not None]
+
+
 def results_table(folder=OUTPUTS):
-    """Write the headline values of a run as a Markdown table."""
-    rows = [["part", "value", "here", "reference", "in a rerun"]]
+    """Write the headline values of a run beside the reference's."""
+    rows = [["part", "value", "here", "reference"]]
     for value in headlines(folder):
-        part = f"{value.part.upper()}, {TITLES[value.part]}"
-        allowed = value.allowed.removeprefix("a rerun ")
-        rows.append([part, value.record.name, value.text, value.reference, allowed])
+        rows.append([value.part.upper(), value.record.name, value.text, value.reference])
     return markdown(rows)
 
 
-def headlines(folder=OUTPUTS):
-    """List the values that head the report, as `helpers.report.runs.Value`."""
-    values = [value for part in TITLES for value in read_part(folder / f"part_{part}.ipynb").values]
-    return [value for value in values if value.reference is not None]
+def disagreements(text, folder=OUTPUTS):
+    """List in what the results table of a README and an output folder differ."""
+    lines = block(text, "results")[1].splitlines()[2:]
+    rows = [line.strip("| ").split(" | ") for line in lines]
+    stated = {(part.lower(), name): here for part, name, here, *_ in rows}
+    found = {(value.part, value.record.name): value for value in headlines(folder)}
+    wrong = [
+        (name, stated[name])
+        for name in stated.keys() & found.keys()
+        if not _agrees(stated[name], found[name])
+    ]
+    return [*(stated.keys() ^ found.keys()), *wrong]
+
+
+def _agrees(text, value):
+    if text == value.text:
+        return True
+    number = text.replace(",", "")
+    if number.endswith(" %"):
+        return value.record.admits(float(number.removesuffix(" %")) / 100)
+    return value.record.admits(float(number))
 
 
 def speed_table():
-    """Write the benchmark as Markdown: microseconds a step of one network, the grid's minutes."""
+    """Write the benchmark: microseconds a step of one network, and the grid's minutes."""
     entries = json.loads(STEPS.read_text("utf-8"))
     return "\n".join(map(_speed, entries.values()))
 
 
 def _speed(entry):
-    head = f"on one core, OpenBLAS kernels {entry['kernels']} (median; 784-units x layers-10):"
     rows = [["units, layers, batch", *COLUMNS.values()]]
     for each in entry["shapes"][:NUM_SHAPES]:
         medians = [f"{each['microseconds'][name]['median']:.0f}" for name in COLUMNS]
@@ -75,25 +89,30 @@ def _speed(entry):
     grid = grid | {"lane_9": grid["grid_lane"]}
     minutes = [f"{grid[name]['81_trainings']:.1f}" for name in COLUMNS]
     rows.append(["grid, minutes on two cores, projected", *minutes])
+    kernels = entry["kernels"]
+    head = f"Microseconds a step and network on one core, median, OpenBLAS kernels {kernels}:"
     measured = entry["grid"]["measured_minutes"]
-    what = "Grid, repeats and what lies beyond, with validation, measured on two cores:"
-    last = f"\n{what} {measured:.1f} minutes.\n" if measured else ""
-    return f"Microseconds a step and network {head}\n\n{markdown(rows)}{last}"
+    last = f"\nAll of part C took {measured:.1f} minutes on two cores.\n" if measured else ""
+    return f"{head}\n\n{markdown(rows)}{last}"
 
 
 def soak_line():
-    """Say the counts of faults and losses of the committed soak."""
+    """Say the counts of faults and losses of the committed endurance test."""
     return SOAK_LINE.format_map(json.loads(SOAK.read_text("utf-8")))
 
 
 SOAK_LINE = """\
-`tests/tools/soak.py` injected {faults} faults at random moments, {kills} of them signals
-to the command, its kernel or a worker, and looked after each: {rows_lost} rows lost, \
-{torn_files} torn files,
-{mixed_sets} mixed sets of files, {orphans} orphan processes, {temporary_files} temporary files \
-left behind.
+{faults} faults at random moments, {kills} of them signals to the command, its kernel or a worker:
+{rows_lost} rows lost, {torn_files} torn files, {mixed_sets} mixed sets of files, \
+{orphans} orphan processes,
+{temporary_files} temporary files left behind.
 """
-BLOCKS = {"results": results_table, "speed": speed_table, "soak": soak_line}
+BLOCKS = {
+    "results": (README, results_table),
+    "speed": (PROJECT / "tests" / "benchmarks" / "README.md", speed_table),
+    "soak": (PROJECT / "tests" / "README.md", soak_line),
+}
+"""Name of a block -> the page that holds it, and what writes it."""
 
 
 def block(text, name):
@@ -102,31 +121,11 @@ def block(text, name):
     return re.fullmatch(pattern, text, re.DOTALL).groups()
 
 
-def disagreements(text, folder=OUTPUTS):
-    """List in what the results table of a README and an output folder differ."""
-    rows = [line.strip("| ").split(" | ") for line in block(text, "results")[1].splitlines()[2:]]
-    stated = {(row[0][0].lower(), row[1]): row[2] for row in rows}
-    found = {(value.part, value.record.name): value for value in headlines(folder)}
-    both = [(text, found[name]) for name, text in stated.items() if name in found]
-    wrong = [pair for pair in both if not _agrees(*pair)]
-    return [*(stated.keys() ^ found.keys()), *wrong]
-
-
-def _agrees(text, value):
-    if text == value.text:
-        return True
-    number = text.replace(",", "")
-    share = float(number.removesuffix(" %")) / (100 if number.endswith(" %") else 1)
-    return value.record.admits(share)
-
-
 def main():
     """Write every block anew."""
-    text = README.read_text("utf-8")
-    for name, make in BLOCKS.items():
-        before, _, after = block(text, name)
-        text = before + make() + after
-    write_text(README, text)
+    for name, (page, make) in BLOCKS.items():
+        before, _, after = block(page.read_text("utf-8"), name)
+        write_text(page, before + make() + after)
 
 
 if __name__ == "__main__":
