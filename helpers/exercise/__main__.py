@@ -12,7 +12,6 @@ from pathlib import Path
 from helpers import files
 from helpers.errors import OneLineError
 from helpers.exercise import classes, grading, handout
-from helpers.notebook.settings import check_project
 
 
 def main(arguments=None):
@@ -31,7 +30,6 @@ def main(arguments=None):
     )
     options = parser.parse_args(arguments)
     try:
-        check_project()
         if not options.grade:
             handout.write(options.folder)
         elif is_single(options.folder):

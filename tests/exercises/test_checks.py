@@ -128,7 +128,7 @@ def test_an_unwritten_exercise_says_so_and_does_not_count(shown, monkeypatch):
     assert shown.pop()["text/plain"].startswith("A4 backprop: not written yet")
     with pytest.raises(checks.ExerciseError):
         notebook.check("A6")
-    assert "waits for another exercise" in shown.pop()["text/plain"]
+    assert "waits for exercise A4: write backprop" in shown.pop()["text/plain"]
     notebook.check("D1")
     assert shown.pop()["text/plain"] == "D1 tile_W0: right. 8 of 10 exercises done."
 

@@ -15,10 +15,17 @@ from nbclient.exceptions import CellExecutionError
 
 from helpers.broken_gradients import FAULTS
 from helpers.exercise import grading, handout
-from helpers.exercise.tasks import TASKS, file_of, unwritten
+from helpers.exercise.handout import unwritten
 from helpers.files import PROJECT
+from helpers.notebook import cells
+from helpers.notebook.checks import EXERCISES
+from helpers.notebook.parameters import PARTS
 
-HARMLESS = {"raise ValueError(", "check_width(layers, images)"}
+HARMLESS = {
+    "raise ValueError(",
+    "check_images(layers, images)",
+    "lines = ceil(len(W) / columns)",
+}
 """Lines of solutions that stand elsewhere, too, and say nothing; so do those of a word or two."""
 FILLED_IN = """
 import importlib, pathlib
@@ -49,9 +56,9 @@ def folder(tmp_path_factory):
 def solution_lines():
     """List the lines of all solutions, without docstrings and comments."""
     found = set()
-    for task in TASKS:
-        source = (PROJECT / file_of(task.module)).read_text("utf-8")
-        [node] = [n for n in ast.parse(source).body if getattr(n, "name", "") == task.function]
+    for exercise in EXERCISES:
+        source = (PROJECT / exercise.file).read_text("utf-8")
+        [node] = [n for n in ast.parse(source).body if getattr(n, "name", "") == exercise.function]
         lines = source.splitlines()[node.body[0].end_lineno : node.end_lineno]
         found |= {line.split("#")[0].strip() for line in lines}
     return {line for line in found - HARMLESS if len(line) >= 10}
@@ -66,8 +73,8 @@ def test_no_line_of_a_solution_is_in_it(folder):
     assert len(solution_lines()) > 30
     leaks = [(p.name, s) for p, text in texts.items() for s in solution_lines() if s in text]
     assert not leaks, leaks
-    gallery = texts[folder / "helpers" / "broken_gradients.toml"]
-    assert not [right for right, _ in FAULTS.values() if right in gallery]
+    gallery = texts[folder / "helpers" / "broken_gradients.py"]
+    assert FAULTS and not [name for name in FAULTS if name in gallery]
 
 
 def test_only_what_a_student_needs_is_in_it(folder):
@@ -83,8 +90,32 @@ def test_only_what_a_student_needs_is_in_it(folder):
 
 
 def test_unwritten_exercises_get_no_points_and_say_so(folder):
-    for task, test in zip(TASKS, grading.grade(folder)["tests"], strict=True):
-        assert test["score"] == 0 and unwritten(task) in test["output"]
+    results = grading.grade(folder)
+    assert results["score"] == 0
+    for exercise in EXERCISES:
+        assert unwritten(exercise) in str(results)
+
+
+def test_parameters_are_the_defaults_whatever_was_explored():
+    explored = "hidden_layers: list[int] = [8]  # units\nnum_epochs: int = 3\nalpha: float = 1"
+    assert handout.with_defaults(explored, PARTS["a"]()) == (
+        "hidden_layers: list[int] = [64, 64, 64]  # units\nnum_epochs: int = 10\nalpha: float = 0.0"
+    )
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_parameters_cells_are_those_of_the_project(part, folder):
+    name = f"notebooks/part_{part}.ipynb"
+    theirs, ours = (nbformat.read(root / name, 4) for root in (folder, PROJECT))
+    [cell], [expected] = (cells.tagged(each, cells.PARAMETERS_TAG) for each in (theirs, ours))
+    assert cell.source == expected.source.replace('"outputs"', '"data"')
+
+
+def test_without_the_projects_folder_one_line_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(handout, "PROJECT", tmp_path)
+    with pytest.raises(handout.HandoutError, match=r"pip install -e \."):
+        handout.write(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def stop(path):
@@ -98,17 +129,19 @@ def stop(path):
 
 
 def test_notebooks_run_to_their_first_exercise_and_show_one_line(folder):
-    says = {task.exercise: unwritten(task) for task in TASKS}
     with ThreadPoolExecutor(2) as pool:
         shown = list(pool.map(stop, sorted(folder.glob("notebooks/*.ipynb"))))
-    lines = [f"NotImplementedError: {says[first]}" for first in ("A1", "A1", "C1", "A1")]
-    assert shown == [[[line]] for line in lines]
+    says = {exercise.label: unwritten(exercise) for exercise in EXERCISES}
+    words = "A1 unpack is unwritten", says["A1"], "C1 list_runs is unwritten", says["A1"]
+    for (trace,), expected in zip(shown, words, strict=True):
+        [line] = trace
+        assert expected in line and "\n" not in line
 
 
 def test_filled_in_it_imports_and_trains_the_grid_with_the_students_step(folder, tmp_path):
     filled = tmp_path / "filled"
     shutil.copytree(folder / "helpers", filled / "helpers")
-    for task in TASKS:
-        shutil.copy(PROJECT / file_of(task.module), filled / file_of(task.module))
+    for exercise in EXERCISES:
+        shutil.copy(PROJECT / exercise.file, filled / exercise.file)
     environment = os.environ | {"PYTHONPATH": str(filled)}
     subprocess.run([sys.executable, "-c", FILLED_IN], cwd=filled, env=environment, check=True)

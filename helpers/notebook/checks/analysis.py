@@ -32,18 +32,15 @@ def judge_tiles(given, picture):
     name = f"the picture of {units} units in {columns} columns (lines: {lines})"
     picture = an_array(picture, shape, name)
     covered = np.zeros(shape, bool)
-    for unit, weights in enumerate(W):
-        line, column = divmod(unit, columns)
-        top, left = line * (SIDE + GAP), column * (SIDE + GAP)
+    for number, tile in enumerate(W.reshape(units, SIDE, SIDE)):
+        top = number // columns * (SIDE + GAP)
+        left = number % columns * (SIDE + GAP)
         place = slice(top, top + SIDE), slice(left, left + SIDE)
         covered[place] = True
-        tile = weights.reshape(SIDE, SIDE)
-        why = f": line {line}, column {column} of the tiles, counted from 0"
-        expect(
-            not np.array_equal(picture[place], tile.T),
-            f"the tile of unit {unit} is transposed: pixels go row by row",
-        )
-        expect_close(picture[place], tile, f"the tile of unit {unit}, pixel ", why)
+        name = f"the tile of unit {number}, from pixel [{top}, {left}] of the picture on,"
+        is_transposed = np.array_equal(picture[place], tile.T)
+        expect(not is_transposed, f"{name} is transposed: pixels go row by row")
+        expect_close(picture[place], tile, f"{name} pixel ")
     rest = picture[~covered]
     line = "gaps and places without a tile are"
     expect(np.isnan(rest).all(), f"{line} {rest[~np.isnan(rest)][:1]}, expected NaN")

@@ -29,7 +29,7 @@ MEAN = "the mean over n images divides delta by n"
 
 def draw_problem(layer_sizes, rng, num_images=NUM_IMAGES):
     """Draw layers, images, labels; biases too, so that no mistake hides behind equal ones."""
-    shapes = [(n_out, n_in) for n_in, n_out in pairwise(layer_sizes)]
+    shapes = shapes_for(layer_sizes)
     return {
         "layers": [(rng.normal(size=shape), rng.normal(size=shape[0])) for shape in shapes],
         "images": rng.normal(size=(num_images, layer_sizes[0])),
@@ -47,6 +47,11 @@ def read_pairs(pairs, shapes, name, symbols="Wb"):
         b = an_array(b, shape[:1], f"{symbols[:-2]}{symbols[-1]}{number}")
         found.append((W, b))
     return found
+
+
+def shapes_for(layer_sizes):
+    """List the shapes that matrices of these sizes have."""
+    return [(above, below) for below, above in pairwise(layer_sizes)]
 
 
 def shapes_of(layers):
@@ -70,8 +75,7 @@ def checks_of_unpack(layer_sizes, rng):
 
 def judge_order(given, layers):
     """Each weight is its own position, so the layers tell where each came from."""
-    shapes = [(n_out, n_in) for n_in, n_out in pairwise(given["layer_sizes"])]
-    layers = read_pairs(layers, shapes, "layers")
+    layers = read_pairs(layers, shapes_for(given["layer_sizes"]), "layers")
     matrices = [W for W, _ in layers]
     biases = [b for _, b in layers]
     by_columns = [W.T for W in matrices]

@@ -28,11 +28,13 @@ def judge(exercise):
         return "wrong", f"{exercise.file} cannot be used: {describe(error)}"
     if line is None:
         return "right", ""
-    if "NotImplementedError" not in line:
+    _, is_unwritten, rest = line.partition("NotImplementedError: ")
+    if not is_unwritten:
         return "wrong", line
-    if f"write {exercise.function}" in line:
+    message, _, _ = rest.partition("   [")
+    if f"write {exercise.function}" in message:
         return "unwritten", f"not written yet; its place is {exercise.file}"
-    return "unwritten", f"waits for another exercise ({line})"
+    return "unwritten", f"waits for {message}"
 
 
 def count_right():
