@@ -60,7 +60,7 @@ def noise_to_clothes(templates, first_layers):
         alpha -> (W, validation accuracy) of a network with hidden layers, smallest alpha first;
         unit k is the same one in each.
     """
-    fig, (above, below) = style.figure(4.1, 2, 1, height_ratios=(1, len(first_layers)))
+    fig, (above, below) = style.figure(3.95, 2, 1, height_ratios=(1, len(first_layers)))
     _draw_templates(above, *templates)
     weakest, *_, strongest = first_layers
     strongest_W, strongest_accuracy = first_layers[strongest]

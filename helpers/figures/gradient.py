@@ -15,15 +15,16 @@ from helpers.figures import style
 def error_against_step(curve):
     """Draw a `gradient_check.StepCurve`; what is predicted is dashed (truncation) or dotted."""
     fig, ax = style.figure(4.4)
-    for (name, errors), marker in zip(curve.errors.items(), "osDv", strict=False):
-        [line] = ax.plot(curve.steps, errors, marker=marker, ms=4, label=name)
-        colour = line.get_color()
-        if name in curve.truncation:
-            ax.plot(curve.steps, curve.truncation[name], "--", color=colour, lw=1.1)
-        if name in curve.rounding:
-            ax.plot(curve.steps, curve.rounding[name], ":", color=colour, lw=1.1)
-    ax.plot([], [], "--", color=style.GREY, lw=1.1, label="truncation, predicted")
-    ax.plot([], [], ":", color=style.GREY, lw=1.1, label="rounding, predicted")
+    colours = {}
+    for name, errors in curve.errors.items():
+        [line] = ax.plot(curve.steps, errors, "o-", label=name)
+        colours[name] = line.get_color()
+    for name, predicted in curve.truncation.items():
+        ax.plot(curve.steps, predicted, "--", color=colours[name], lw=1)
+    for name, predicted in curve.rounding.items():
+        ax.plot(curve.steps, predicted, ":", color=colours[name], lw=1)
+    ax.plot([], "--", color=style.GREY, label="truncation, predicted")
+    ax.plot([], ":", color=style.GREY, label="rounding, predicted")
     ax.set(xscale="log", xlabel="step size")
     ax.set(yscale="log", ylabel="relative error of the gradient", ylim=(1e-17, 10))
     fig.legend(loc="outside lower center", ncols=3)

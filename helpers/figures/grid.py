@@ -21,11 +21,17 @@ from helpers.figures import style
 )
 def grid_main_effects(table):
     """Draw what each hyperparameter does, in pairs of runs that differ in it alone."""
-    lines = [side_by_side(table, factor) for factor in FACTORS]
-    widths = [1 + accuracies.shape[1] for accuracies in lines]
-    shared = {"sharex": "col", "sharey": "row", "height_ratios": (3, 2), "width_ratios": widths}
-    fig, axes = style.figure(4.4, 2, len(FACTORS), **shared)
-    for (above, below), accuracies in zip(axes.T, lines, strict=True):
+    tables = [side_by_side(table, factor) for factor in FACTORS]
+    fig, axes = style.figure(
+        4.4,
+        rows=2,
+        columns=len(FACTORS),
+        sharex="col",
+        sharey="row",
+        height_ratios=(3, 2),
+        width_ratios=[1 + accuracies.shape[1] for accuracies in tables],
+    )
+    for (above, below), accuracies in zip(axes.T, tables, strict=True):
         _draw_pairs(above, below, accuracies.dropna())
     axes[0, 0].set_ylabel("validation accuracy")
     axes[1, 0].set_ylabel("difference, points")
@@ -35,14 +41,14 @@ def grid_main_effects(table):
 
 def _draw_pairs(above, below, accuracies):
     """Draw one hyperparameter: its runs, joined in pairs, and the paired differences."""
-    above.plot(accuracies.to_numpy().T, ".-", color=style.GREY, lw=0.5, ms=2, alpha=0.5)
-    above.plot(accuracies.mean().to_numpy(), "o-", color=style.ORANGE)
-    differences = 100 * accuracies.sub(accuracies.iloc[:, 0], axis=0)
-    places = range(accuracies.shape[1])
+    values = [f"{value:g}" for value in accuracies]
+    above.plot(values, accuracies.T, ".-", color=style.GREY, lw=0.5, ms=2)
+    above.plot(values, accuracies.mean(), "o-", color=style.ORANGE)
+    first = accuracies.iloc[:, 0]
+    differences = 100 * accuracies.sub(first, axis=0)
     spread = differences.std().fillna(0)
-    below.errorbar(places, differences.mean(), spread, color=style.ORANGE, fmt="o")
-    below.set_xticks(places, [f"{value:g}" for value in accuracies])
-    below.set_xlim(-0.6, len(places) - 0.4)
+    below.errorbar(values, differences.mean(), spread, color=style.ORANGE, fmt="o")
+    below.set_xlim(-0.6, len(values) - 0.4)
     below.set_xlabel(_words(accuracies.columns.name))
 
 
@@ -74,19 +80,17 @@ def grid_heat_map(table):
     cells = means.unstack(["batch_size", "learning_rate"]).sort_index(axis=1)
     high = means.max()
     low = means.quantile(0.05) - 1e-3  # a few very bad runs must not make the rest look alike
-    fig, ax = style.figure(1.4 + 0.24 * len(cells))
-    shown = ax.imshow(cells, vmin=low, vmax=high, aspect="auto")
+    fig, ax = style.figure(1.2 + 0.24 * len(cells))
+    ax.imshow(cells, vmin=low, vmax=high, aspect="auto")
     for (row, column), value in np.ndenumerate(cells):
         text = "–" if np.isnan(value) else f"{100 * value:.2f}"
-        colour = "white" if value < (low + high) / 2 else "black"
-        ax.text(column, row, text, ha="center", va="center", color=colour)
+        is_dark = value < (low + high) / 2
+        style.write_cell(ax, row, column, text, is_dark)
     names = [f"{depth} × {units} units, {epochs} epochs" for depth, units, epochs in cells.index]
     ax.set_yticks(range(len(cells)), names)
     ax.set_xticks(range(cells.shape[1]), [f"{rate:g}\n{batch}" for batch, rate in cells])
     ax.set_xlabel("learning rate, and batch size under it")
     style.without_frame(ax)
-    bar = fig.colorbar(shown, aspect=40, pad=0.02, extend="min", label="validation accuracy")
-    style.in_percent(bar.ax.yaxis)
     return fig, _best_title(means)
 
 

@@ -136,6 +136,12 @@ def without_frame(ax):
     ax.grid(visible=False)
 
 
+def write_cell(ax, row, column, text, is_dark):
+    """Write into a cell of a matrix that `imshow` drew."""
+    colour = "white" if is_dark else "black"
+    ax.text(column, row, text, ha="center", va="center", color=colour)
+
+
 def tile_centres(count):
     """Find where the first `count` lines (or columns) of a mosaic have their centres."""
     return (IMAGE_SHAPE[0] + GAP) * (np.arange(count) + 0.5)

@@ -78,18 +78,15 @@ def confusion(counts):
     """Draw which class was taken for which."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     fig, ax = style.figure(4.7)
-    shown = ax.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="auto")
+    ax.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="auto")
     for row, column in np.argwhere(counts):
         share = shares[row, column]
         text = f"{counts[row, column]:,}\n{share:.1%}"
-        colour = "white" if share > 0.35 else "black"
-        ax.text(column, row, text, ha="center", va="center", color=colour)
+        style.write_cell(ax, row, column, text, is_dark=share > 0.35)
     ax.set_xticks(range(10), CLASS_NAMES, rotation=35, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(10), CLASS_NAMES)
     ax.set(xlabel="predicted class", ylabel="true class")
     style.without_frame(ax)
-    bar = fig.colorbar(shown, aspect=30, pad=0.02, label="share of the true class")
-    style.in_percent(bar.ax.yaxis)
     return fig, _confusion_title(shares)
 
 
@@ -117,10 +114,9 @@ def per_class_accuracy(counts):
     fig, ax = style.figure(3.2)
     bars = ax.barh(names, accuracy[order], xerr=error[order], capsize=0)
     ax.bar_label(bars, fmt="{:.1%}", label_type="center", color="white", weight="bold")
-    ax.axvline(overall, color=style.ORANGE, ls="--", label=f"all: {overall:.1%}")
-    ax.set(xlim=(0, 1), xlabel="accuracy")
+    ax.axvline(overall, color=style.ORANGE, ls="--")
+    ax.set(xlim=(0, 1), xlabel=f"accuracy (dashed: {overall:.1%} of all images)")
     style.in_percent(ax.xaxis)
-    fig.legend(loc="outside right upper")
     easiest = f"“{names[-1]}” is easiest ({accuracy.max():.0%})"
     return fig, f"{easiest}, “{names[0]}” hardest ({accuracy.min():.0%})"
 

@@ -171,7 +171,7 @@ def test_recipes_are_means_over_seeds():
 
 
 def test_confusion_writes_counts_and_shares():
-    ax = figures.confusion(COUNTS).figure.axes[0]
+    [ax] = figures.confusion(COUNTS).figure.axes
     written = {text.get_position()[::-1]: text.get_text() for text in ax.texts}
     expected = {
         place: f"{count}\n{count / 30:.1%}" for place, count in np.ndenumerate(COUNTS) if count
