@@ -1,7 +1,7 @@
 """Hit runs of the command line with faults at random moments, and count what is lost: nothing.
 
-    python tests/tools/soak.py                            6 faults, a minute or two
-    python tests/tools/soak.py --faults 100 --record      what tests/tools/soak.json holds
+    python tests/tools/soak.py                                     8 faults, two minutes
+    python tests/tools/soak.py --faults 40 --double 60 --record    what tests/tools/soak.json holds
 
 A fault hits a run that replaces the results of another version (another alpha), so that a mixture
 of the two shows. The next run goes on where the last one was hit; now and then one is left in
@@ -261,23 +261,22 @@ class Target:
             print(f"{self.part}: {what}:", *details, file=sys.stderr, flush=True)
 
 
-def soak(faults, seed, folder, kinds=KINDS):
-    """Inject faults, as many as are asked for; gives the record."""
+def soak(kinds, seed, folder):
+    """Inject faults of the kinds given, one after the other; gives the record."""
     begin = time.monotonic()
     rng = random.Random(seed)
     counts = Counter()
     targets = {}
-    for number in range(faults):
-        kind = rng.choice(list(kinds))
-        part = "c" if KINDS[kind][0] == WORKER else rng.choice("ac")
+    for number, kind in enumerate(kinds, start=1):
+        part = "c" if KINDS[kind][0] == WORKER else rng.choice("aac")
         if part not in targets:
             targets[part] = Target(part, folder, rng, counts)
         targets[part].fault(kind)
-        if number % 8 == 7 or number == faults - 1:
+        if number % 8 == 0 or number == len(kinds):
             targets[part].finish()
             targets[part].begin_other_version()
             counts["runs_completed_afterwards"] += 1
-        print(f"{number + 1} of {faults} faults", file=sys.stderr, flush=True)
+        print(f"{number} of {len(kinds)} faults", file=sys.stderr, flush=True)
     by_kind = {kind: counts[kind] for kind in KINDS if counts[kind]}
     return {
         "seed": seed,
@@ -293,13 +292,17 @@ def soak(faults, seed, folder, kinds=KINDS):
 def main():
     """Run the soak; the exit status is 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--faults", type=int, default=6)
+    parser.add_argument("--faults", type=int, default=6, help="of one signal, or one limit")
+    parser.add_argument("--double", type=int, default=2, help="faults of two signals")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", action="append", choices=KINDS, help="of these kinds alone")
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name}")
     options = parser.parse_args()
+    single = [kind for kind in KINDS if kind != TWO_SIGNALS]
+    rng = random.Random(options.seed)
+    kinds = [TWO_SIGNALS] * options.double + rng.choices(single, k=options.faults)
+    rng.shuffle(kinds)
     with tempfile.TemporaryDirectory() as folder:
-        record = soak(options.faults, options.seed, Path(folder), options.kind or KINDS)
+        record = soak(kinds, options.seed, Path(folder))
     if options.record:
         files.write_json(RECORD, record)
     print(json.dumps(record, indent=2))
