@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import contextmanager
 
 import nbformat
 import papermill
@@ -65,9 +66,10 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
     # papermill replaces {name} in paths.
     places = [str(each).replace("{", "{{").replace("}", "}}") for each in (path, partial)]
     try:
-        notebook = papermill.execute_notebook(
-            *places, parameters, cwd=path.parent, listener=listener, partial=partial, **SETTINGS
-        )
+        with home_folder(partial.parent):
+            notebook = papermill.execute_notebook(
+                *places, parameters, cwd=path.parent, listener=listener, partial=partial, **SETTINGS
+            )
         _refuse_half_run(notebook)
         read_records(notebook)
     except papermill.PapermillExecutionError as error:
@@ -79,7 +81,7 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
 
 
 class _Engine(Engine):
-    """papermill's own engine, with our client and the environment that a kernel needs."""
+    """papermill's own engine, with our client, this copy of the project, and a staging folder."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, listener, partial, **_):
@@ -88,7 +90,11 @@ class _Engine(Engine):
             "shutdown_kernel": "immediate",  # everything is on disk
             "config": Config(KernelManager={"connection_file": f"{partial}.kernel.json"}),
         }
-        environment = kernel_environment(partial.parent)
+        path = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, path)),
+            STAGING_VARIABLE: str(partial.parent),
+        }
         for is_last in (False, False, True):
             signals.check()
             client = _Client(nb_man, kernel_name=kernel_name, **options)
@@ -125,22 +131,26 @@ class _Client(PapermillNotebookClient):
         return super().process_message(msg, cell, cell_index)
 
 
-def kernel_environment(stage):
-    """Make a kernel's environment: this copy of the project, and a folder for its files.
+@contextmanager
+def home_folder(stage):
+    """Let this process and its kernel have a home folder that can be written, if there is none.
 
-    Without a home folder that can be written, matplotlib and others would tell of it in the
-    notebook; they get one that goes away with `stage`.
+    Else IPython, matplotlib and others would tell on stderr where they go instead. It goes away
+    with `stage`.
     """
-    path = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, path)),
-        STAGING_VARIABLE: str(stage),
-    }
-    if not os.access(os.path.expanduser("~"), os.W_OK):
-        home = stage / ".home"
-        home.mkdir(exist_ok=True)
-        environment["HOME"] = str(home)
-    return environment
+    if os.access(os.path.expanduser("~"), os.W_OK):
+        yield
+        return
+    before = os.environ.get("HOME")
+    home = stage / ".home"
+    home.mkdir()
+    os.environ["HOME"] = str(home)
+    try:
+        yield
+    finally:
+        os.environ.pop("HOME")
+        if before is not None:
+            os.environ["HOME"] = before
 
 
 def strip(notebook, command=None):

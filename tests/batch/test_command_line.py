@@ -373,11 +373,14 @@ def test_an_interrupted_run_says_how_to_go_on(part_a, output, monkeypatch, capsy
     assert "--resume" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_home_that_cannot_be_written_is_not_spoken_of(tmp_path, monkeypatch):
     for name in os.environ:
         if name.startswith(("MPL", "XDG", "IPYTHON", "JUPYTER")):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", os.path.join(os.devnull, "home"))
-    write_notebook(tmp_path / "n.ipynb", "import helpers, matplotlib.pyplot as plt; plt.plot([1]);")
+    home = os.path.join(os.devnull, "home")
+    monkeypatch.setenv("HOME", home)
+    write_notebook(tmp_path / "n.ipynb", "import matplotlib.pyplot as plt; plt.plot([1]);")
     done = execution.execute(tmp_path / "n.ipynb", tmp_path / "done.ipynb", {})
     assert "stderr" not in str(done.cells[0].outputs)
+    assert os.environ["HOME"] == home
