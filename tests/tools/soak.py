@@ -268,7 +268,7 @@ def soak(kinds, seed, folder):
     counts = Counter()
     targets = {}
     for number, kind in enumerate(kinds, start=1):
-        part = "c" if KINDS[kind][0] == WORKER else rng.choice("aac")
+        part = "c" if KINDS[kind][0] == WORKER else rng.choice("aaac")
         if part not in targets:
             targets[part] = Target(part, folder, rng, counts)
         targets[part].fault(kind)
