@@ -412,8 +412,11 @@ def reach(what):
     if what == "mount" and ctypes.CDLL(None).mount(b"x", b"/work", b"tmpfs", 0, b""): raise OSError
     if what == "unshare" and ctypes.CDLL(None).unshare(0x10000000): raise OSError
     if what == "disk":
-        for k in range(10):
-            pathlib.Path(f"big{k}").write_bytes(bytes(2**23))
+        try:
+            for k in range(10):
+                pathlib.Path(f"big{k}").write_bytes(bytes(2**23))
+        finally:
+            for path in pathlib.Path(".").glob("big*"): path.unlink()
     if what == "file": open("bigger", "wb").write(bytes(2**25))
 def unpack(*arguments):
     reached = []
