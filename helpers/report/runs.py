@@ -74,9 +74,9 @@ def read_part(path):
         title=headings[0] if headings else f"Part {part.upper()}",
         command=notebook.metadata.get("helpers", {}).get("command", ""),
         parameters=used,
-        changes=_differing(used, parameters.full(part)),
-        is_default=not _differing(used, parameters.defaults(part)),
-        values=[_value(part, output) for output in shown if RECORD in output.data],
+        changes=differing(used, parameters.full(part)),
+        is_default=not differing(used, parameters.defaults(part)),
+        values=recorded_values(part, notebook),
         pictures=[output for output in shown if "image/png" in output.data],
         tables=[output for output in shown if {VARIES, "text/html"} <= output.data.keys()],
         lines=[output.data["text/plain"] for output in shown if _is_varying_line(output)],
@@ -91,8 +91,14 @@ def _read_valid(path):
     return notebook
 
 
-def _differing(used, usual):
-    """Find the parameters that differ from their usual values and matter for the result."""
+def differing(used, usual):
+    """Find parameters that differ from their usual values and matter for the result.
+
+    Returns
+    -------
+    dict
+        Name of a parameter -> its usual value.
+    """
     ignored = parameters.RUN_OPTIONS | {"output_dir", "model_dir"}
     names = [name for name in used if name not in ignored]
     return {name: usual.get(name) for name in names if used[name] != usual.get(name)}
@@ -119,11 +125,16 @@ def _is_varying_line(output):
     return VARIES in output.data and not others & output.data.keys()
 
 
-def _value(part, output):
-    record = Record(**output.data[RECORD])
-    reference = HEADLINES[part].get(record.name)
-    text, allowed = in_words(record)
-    return Value(part, output.cell, record, reference, text, allowed)
+def recorded_values(part, notebook):
+    """List what an executed notebook recorded, as `Value`, in its order."""
+    values = []
+    for output in _outputs(notebook):
+        if RECORD in output.data:
+            record = Record(**output.data[RECORD])
+            reference = HEADLINES[part].get(record.name)
+            text, allowed = in_words(record)
+            values.append(Value(part, output.cell, record, reference, text, allowed))
+    return values
 
 
 def in_words(record):

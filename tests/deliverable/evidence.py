@@ -22,7 +22,7 @@ from helpers import analysis, data, files, models, network, sgd
 from helpers.grid import beyond, stack
 from helpers.grid.table import FACTORS, ranked, read_table, recipe_of, sentences
 from helpers.notebook import parameters
-from helpers.notebook.cells import outputs
+from helpers.notebook.cells import outputs, parameters_of
 from helpers.notebook.records import read_records
 from helpers.report import results, runs
 from tests.deliverable import spread
@@ -89,7 +89,8 @@ def _sources(folder, part):
 def settings(found):
     """Each part was run with the parameters of a full run."""
     for part in PARTS:
-        assert runs.read_part(found.folder / f"part_{part}.ipynb").changes == {}, part
+        used = parameters_of(found.notebook(part))
+        assert runs.differing(used, parameters.full(part)) == {}, part
 
 
 def tolerances(found):

@@ -9,8 +9,10 @@ the tolerance it was recorded with, so that they stay green after another machin
 import json
 import re
 
+import nbformat
+
 from helpers.files import OUTPUTS, PROJECT, write_text
-from helpers.report.runs import read_part
+from helpers.report.runs import recorded_values
 
 README = PROJECT / "README.md"
 STEPS = PROJECT / "tests" / "benchmarks" / "steps.json"
@@ -39,8 +41,11 @@ def markdown(rows):
 
 def headlines(folder=OUTPUTS):
     """List the values that head the report, as `helpers.report.runs.Value`."""
-    runs = [read_part(folder / f"part_{part}.ipynb") for part in "abcd"]
-    return [value for run in runs for value in run.values if value.reference is not None]
+    values = []
+    for part in "abcd":
+        notebook = nbformat.read(folder / f"part_{part}.ipynb", as_version=4)
+        values += recorded_values(part, notebook)
+    return [value for value in values if value.reference is not None]
 
 
 def results_table(folder=OUTPUTS):
