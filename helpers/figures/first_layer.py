@@ -62,19 +62,23 @@ def noise_to_clothes(templates, first_layers):
     """
     fig, (above, below) = style.figure(3.95, 2, 1, height_ratios=(1, len(first_layers)))
     _draw_templates(above, *templates)
-    weakest, *_, strongest = first_layers
-    strongest_W, strongest_accuracy = first_layers[strongest]
-    longest = order_by_norm(strongest_W)[:NUM_SHOWN]
+    *_, (W_last, _) = first_layers.values()
+    longest = order_by_norm(W_last)[:NUM_SHOWN]
     tiles = []
     names = []
     for alpha, (W, accuracy) in first_layers.items():
         tiles.append(W[longest] / _limit(W))
         names.append(f"alpha = {alpha:g}\n{accuracy:.1%}")
     style.show_tiles(below, np.concatenate(tiles), NUM_SHOWN, "RdBu_r", 1, names)
-    below.set_title(f"{NUM_SHOWN} of {len(strongest_W)} hidden units, a column each")
-    cost = 100 * (first_layers[weakest][1] - strongest_accuracy)
-    title = "L2 turns noise into outlines of clothes"
-    return fig, f"{title}; alpha = {strongest:g} costs {cost:.1f} points"
+    below.set_title(f"{NUM_SHOWN} of {len(W_last)} hidden units, a column each")
+    return fig, _cost_title(first_layers)
+
+
+def _cost_title(first_layers):
+    accuracies = [accuracy for _, accuracy in first_layers.values()]
+    cost = 100 * (accuracies[0] - accuracies[-1])
+    penalty = f"alpha = {max(first_layers):g}"
+    return f"L2 turns noise into outlines of clothes; {penalty} costs {cost:.1f} points"
 
 
 def _draw_templates(ax, W, accuracy):

@@ -33,16 +33,19 @@ def grid_main_effects(table):
     )
     for (above, below), accuracies in zip(axes.T, tables, strict=True):
         _draw_pairs(above, below, accuracies.dropna())
-    axes[0, 0].set_ylabel("validation accuracy")
-    axes[1, 0].set_ylabel("difference, points")
-    style.in_percent(axes[0, 0].yaxis)
-    return fig, _effects_title(paired_effects(table), table.accuracy.isna().sum())
+    first_above, first_below = axes[:, 0]
+    first_above.set_ylabel("validation accuracy")
+    first_below.set_ylabel("difference, points")
+    style.in_percent(first_above.yaxis)
+    num_diverged = table.accuracy.isna().sum()
+    return fig, _effects_title(paired_effects(table), num_diverged)
 
 
 def _draw_pairs(above, below, accuracies):
     """Draw one hyperparameter: its runs, joined in pairs, and the paired differences."""
     values = [f"{value:g}" for value in accuracies]
-    above.plot(values, accuracies.T, ".-", color=style.GREY, lw=0.5, ms=2)
+    pairs = accuracies.T
+    above.plot(values, pairs, ".-", color=style.GREY, lw=0.5, ms=2)
     above.plot(values, accuracies.mean(), "o-", color=style.ORANGE)
     first = accuracies.iloc[:, 0]
     differences = 100 * accuracies.sub(first, axis=0)
@@ -60,10 +63,11 @@ def _effects_title(effects, num_diverged):
     """Name the largest mean of paired differences, and how many runs are missing."""
     title = "No two values to compare"
     if len(effects):
-        largest = effects.loc[effects["mean"].abs().idxmax()]
+        position = effects["mean"].abs().idxmax()
+        largest = effects.loc[position]
         values = f"{_words(largest.factor)} {largest.low:g} to {largest.high:g}"
-        points = f"{100 * largest['mean']:+.2f} points over {largest.num_pairs} pairs"
-        title = f"Largest effect: {values}, {points}"
+        points = f"{100 * largest['mean']:+.2f} points"
+        title = f"Largest effect: {values}, {points} over {largest.num_pairs} pairs"
     if num_diverged:
         title += f"; {num_diverged} diverged"
     return title
@@ -78,20 +82,25 @@ def grid_heat_map(table):
     """Draw the validation accuracy of every combination, averaged over seeds."""
     means = table.groupby(FACTORS).accuracy.mean()
     cells = means.unstack(["batch_size", "learning_rate"]).sort_index(axis=1)
-    high = means.max()
-    low = means.quantile(0.05) - 1e-3  # a few very bad runs must not make the rest look alike
     fig, ax = style.figure(1.2 + 0.24 * len(cells))
+    _show_cells(ax, cells, means.quantile(0.05) - 1e-3, means.max())
+    num_rows, num_columns = cells.shape
+    rows = [f"{depth} × {units} units, {epochs} epochs" for depth, units, epochs in cells.index]
+    ax.set_yticks(range(num_rows), rows)
+    columns = [f"{rate:g}\n{batch}" for batch, rate in cells]
+    ax.set_xticks(range(num_columns), columns)
+    ax.set_xlabel("learning rate, and batch size under it")
+    return fig, _best_title(means)
+
+
+def _show_cells(ax, cells, low, high):
+    """Draw a matrix; below `low` all is one colour, so that a bad run leaves the rest distinct."""
     ax.imshow(cells, vmin=low, vmax=high, aspect="auto")
     for (row, column), value in np.ndenumerate(cells):
         text = "–" if np.isnan(value) else f"{100 * value:.2f}"
         is_dark = value < (low + high) / 2
         style.write_cell(ax, row, column, text, is_dark)
-    names = [f"{depth} × {units} units, {epochs} epochs" for depth, units, epochs in cells.index]
-    ax.set_yticks(range(len(cells)), names)
-    ax.set_xticks(range(cells.shape[1]), [f"{rate:g}\n{batch}" for batch, rate in cells])
-    ax.set_xlabel("learning rate, and batch size under it")
     style.without_frame(ax)
-    return fig, _best_title(means)
 
 
 def _best_title(means):
@@ -116,7 +125,8 @@ def accuracy_against_cross_entropy(table, noise):
         ax.plot(runs.cross_entropy, runs.accuracy, "o", alpha=0.75, label=label)
     best = table.accuracy.max()
     ax.axhspan(best - noise, best, color=style.PALE_YELLOW, lw=0, label="one sd of noise")
-    ax.set(xlabel="validation cross-entropy (nats)", ylabel="validation accuracy")
+    ax.set_xlabel("validation cross-entropy (nats)")
+    ax.set_ylabel("validation accuracy")
     style.in_percent(ax.yaxis)
     fig.legend(loc="outside right center")
     inside = (table.accuracy >= best - noise).sum()
@@ -139,11 +149,9 @@ def recipe_bars(table):
     means = groups.mean()
     spread = groups.std().fillna(0)
     names = [f"{name}: {mean:.2%}" for name, mean in means.items()]
-    lines = range(len(means))
     fig, ax = style.figure(0.9 + 0.32 * len(means))
-    ax.errorbar(means, lines, xerr=spread, fmt="o", capsize=4, ms=7)
+    ax.errorbar(means, names, xerr=spread, fmt="o", ms=7)
     ax.axvline(means.iloc[0], color=style.GREY, ls="--", lw=1)
-    ax.set_yticks(lines, names)
     ax.invert_yaxis()
     ax.set_xlabel("validation accuracy, mean and sd over seeds")
     style.in_percent(ax.xaxis)

@@ -6,6 +6,7 @@
 from math import ceil
 
 import numpy as np
+import pandas as pd
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
@@ -85,7 +86,8 @@ def confusion(counts):
         style.write_cell(ax, row, column, text, is_dark=share > 0.35)
     ax.set_xticks(range(10), CLASS_NAMES, rotation=35, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(10), CLASS_NAMES)
-    ax.set(xlabel="predicted class", ylabel="true class")
+    ax.set_xlabel("predicted class")
+    ax.set_ylabel("true class")
     style.without_frame(ax)
     return fig, _confusion_title(shares)
 
@@ -105,20 +107,20 @@ def _confusion_title(shares):
 )
 def per_class_accuracy(counts):
     """Draw the accuracy of each class, none of them empty, with its standard error; best first."""
-    totals = counts.sum(axis=1)
-    accuracy = counts.diagonal() / totals
-    error = np.sqrt(accuracy * (1 - accuracy) / totals)
-    overall = counts.trace() / totals.sum()
-    order = np.argsort(accuracy)
-    names = [CLASS_NAMES[label] for label in order]
+    totals = pd.Series(counts.sum(axis=1), CLASS_NAMES)
+    accuracy = (counts.diagonal() / totals).sort_values()
+    error = np.sqrt(accuracy * (1 - accuracy) / totals[accuracy.index])
+    overall = counts.trace() / counts.sum()
     fig, ax = style.figure(3.2)
-    bars = ax.barh(names, accuracy[order], xerr=error[order], capsize=0)
+    bars = ax.barh(accuracy.index, accuracy, xerr=error, capsize=0)
     ax.bar_label(bars, fmt="{:.1%}", label_type="center", color="white", weight="bold")
     ax.axvline(overall, color=style.ORANGE, ls="--")
-    ax.set(xlim=(0, 1), xlabel=f"accuracy (dashed: {overall:.1%} of all images)")
+    ax.set_xlim(0, 1)
+    ax.set_xlabel(f"accuracy (dashed: {overall:.1%} of all images)")
     style.in_percent(ax.xaxis)
-    easiest = f"“{names[-1]}” is easiest ({accuracy.max():.0%})"
-    return fig, f"{easiest}, “{names[0]}” hardest ({accuracy.min():.0%})"
+    hardest, *_, easiest = accuracy.index
+    title = f"“{easiest}” is easiest ({accuracy.max():.0%})"
+    return fig, f"{title}, “{hardest}” hardest ({accuracy.min():.0%})"
 
 
 @style.picture(
@@ -135,9 +137,14 @@ def mistakes(images, labels, probabilities):
     labels : ndarray of int, shape (n,)
     probabilities : ndarray, shape (n, 10)
     """
-    lines = max(1, ceil(len(images) / 5))
-    bare = {"frame_on": False, "xticks": [], "yticks": []}
-    fig, axes = style.figure(0.4 + 1.45 * lines, lines, 5, squeeze=False, subplot_kw=bare)
+    rows = max(1, ceil(len(images) / 5))
+    fig, axes = style.figure(
+        0.4 + 1.45 * rows,
+        rows,
+        columns=5,
+        squeeze=False,
+        subplot_kw={"frame_on": False, "xticks": [], "yticks": []},
+    )
     confidence = probabilities.max(axis=1)
     predicted = probabilities.argmax(axis=1)
     for k, image in enumerate(images):
@@ -173,8 +180,10 @@ def reliability(calibration):
     fig, ax = style.figure(3.3)
     ax.plot((0, 1), (0, 1), color=style.GREY, ls="--", label="as sure as right")
     ax.errorbar(confidence, accuracy, error, marker="o", label="network, standard error")
-    ax.set(xlim=(0, 1), xlabel="confidence (the largest probability)")
-    ax.set(ylim=(0, 1.02), ylabel="accuracy")
+    ax.set_xlabel("confidence (the largest probability)")
+    ax.set_ylabel("accuracy")
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1.02)
     ax.legend(loc="upper left")
     style.in_percent(ax.xaxis, ax.yaxis)
     side = "Too sure" if calibration.bias > 0 else "Not sure enough"
