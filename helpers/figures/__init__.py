@@ -6,6 +6,7 @@ was found, and for that the functions count and average a little. Left out: trai
 the numbers come from `helpers.analysis`.
 """
 
+from helpers.figures.exploring import losses_by_step, one_image
 from helpers.figures.first_layer import exciting_images, noise_to_clothes, show_W0
 from helpers.figures.gradient import error_against_step
 from helpers.figures.grid import (

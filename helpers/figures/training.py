@@ -41,8 +41,11 @@ def samples(data):
     large a network), or one that jumps (too large a rate).""",
     alt="Cross-entropy and accuracy by epoch, each with a curve for training and for validation.",
 )
-def learning_curves(history):
-    """Draw a `sgd.History`: cross-entropy and accuracy by epoch, from the initial weights on."""
+def learning_curves(history, num_epochs=0):
+    """Draw a `sgd.History`: cross-entropy and accuracy by epoch, from the initial weights on.
+
+    The axes reach to `num_epochs`, so that one sees how much is still to come, or never came.
+    """
     fig, (loss, accuracy) = style.figure(3.0, 1, 2)
     loss.plot(history.training_cross_entropy, marker="o", label="training")
     loss.plot(history.validation_cross_entropy, marker="s", label="validation")
@@ -55,16 +58,27 @@ def learning_curves(history):
     accuracy.set(ylabel="accuracy (logit scale)", yscale="logit")
     accuracy.yaxis.set(major_locator=FixedLocator(ACCURACY_TICKS), minor_locator=NullLocator())
     style.in_percent(accuracy.yaxis)
+    _reach(loss, 0.3, 3)
+    _reach(accuracy, 0.08, 0.92)
+    longest = max(num_epochs, len(history) - 1, 1)
     for ax in (loss, accuracy):
-        ax.set_xlabel("epochs of training")
+        ax.set(xlabel="epochs of training", xlim=(-0.02 * longest, 1.02 * longest))
         ax.xaxis.get_major_locator().set_params(integer=True)
     return fig, _learning_title(history)
+
+
+def _reach(ax, low, high):
+    """Let an axis show at least a range, so that there are ticks beside a single value, too."""
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(min(bottom, low), max(top, high))
 
 
 def _learning_title(history):
     validation = history.validation_accuracy[-1]
     gap = 100 * (history.training_accuracy[-1] - validation)
     side = "under" if gap >= 0 else "over"
+    if len(history) == 1:
+        return f"Before training: validation accuracy {validation:.1%}"
     reached = f"Validation accuracy {validation:.1%} after {len(history) - 1} epochs"
     return f"{reached}, {abs(gap):.1f} points {side} training"
 

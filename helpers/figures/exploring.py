@@ -1,0 +1,106 @@
+"""The figures that explore in part A: learning rates side by side, and one image step by step."""
+
+import numpy as np
+
+from helpers.data import CLASS_NAMES, IMAGE_SHAPE
+from helpers.figures import style
+
+WINDOW = 50
+"""Steps whose losses are averaged: those of single minibatches jump too much to be compared."""
+
+
+@style.picture(
+    caption="""The cross-entropy of the minibatches, each before its own step, as a running mean
+    over up to 50 of them; a dotted line marks where a training diverged. Good: a curve that falls
+    at once and goes on falling. Bad: one that has hardly moved at the end (the rate is too small),
+    one that jumps, or one that leaves the picture (too large).""",
+    alt="Cross-entropy against steps, a curve for each learning rate; dotted where one diverged.",
+)
+def losses_by_step(losses):
+    """Draw the losses of short trainings.
+
+    Parameters
+    ----------
+    losses : dict of float to ndarray
+        For each learning rate what `helpers.sgd.step_losses` gives.
+    """
+    fig, ax = style.figure(3.2)
+    num_steps = max(len(each) for each in losses.values())
+    ax.set(xlabel="steps", xlim=(0, num_steps), ylabel="cross-entropy (nats), logarithmic")
+    ax.set_yscale("log")
+    at_end = {}
+    for rate, each in losses.items():
+        means = _running_means(each[np.isfinite(each)])
+        [curve] = ax.plot(range(1, len(means) + 1), means, label=f"rate {rate:g}")
+        if len(means) == len(each):
+            at_end[rate] = means[-1]
+        else:
+            curve.set_label(f"rate {rate:g}, diverged in step {len(means)}")
+            ax.axvline(len(means), color=curve.get_color(), ls=":")
+    ax.legend(loc="upper right")
+    if at_end:  # among curves that fall, one that explodes would press all others flat
+        ax.set_ylim(0.3, 10)
+        ax.set_yticks([0.3, 0.5, 1, 2, 5, 10], ["0.3", "0.5", "1", "2", "5", "10"])
+        ax.minorticks_off()
+    return fig, _rates_title(at_end, losses.keys() - at_end.keys())
+
+
+def _running_means(losses):
+    """Average each loss with those before it, `WINDOW` at most."""
+    ends = range(1, len(losses) + 1)
+    return [losses[max(0, end - WINDOW) : end].mean() for end in ends]
+
+
+def _rates_title(at_end, diverged):
+    rates = ", ".join(f"{rate:g}" for rate in sorted(diverged))
+    if not at_end:
+        return f"Learning rate {rates} is too large: the loss explodes"
+    best = min(at_end, key=at_end.get)
+    exploded = f"; {rates} diverged" if diverged else ""
+    return f"Learning rate {best:g} has the lowest loss at the end{exploded}"
+
+
+@style.picture(
+    caption="""From left to right: the pixels; what each hidden layer makes of them, a bar for each
+    unit (0 where ReLU is closed); the logits; the probabilities, the bar of the true class in
+    orange. Grey outlines, where there are any, are those of the image before it was changed. Good:
+    one probability near 1, for the true class.""",
+    alt="An image; bars of the activations of each hidden layer, the logits and probabilities.",
+)
+def one_image(activations, logits, probabilities, label, before=None):
+    """Draw what a network computes of one image.
+
+    Parameters
+    ----------
+    activations : list of ndarray, shapes (n_l, 1)
+        The image, then the hidden layers, as `helpers.network.forward` gives them.
+    logits, probabilities : ndarray, shape (10, 1)
+    label : int
+    before : tuple of (activations, logits, probabilities), optional
+        Of the same image before it was changed.
+    """
+    num_hidden = len(activations) - 1
+    widths = [1.6] + [0.7] * num_hidden + [1, 1]
+    fig, (shown, *axes) = style.figure(2.4, 1, len(widths), width_ratios=widths)
+    shown.imshow(activations[0].reshape(IMAGE_SHAPE), cmap="gray_r", vmin=-0.5, vmax=0.5)
+    shown.set_axis_off()
+    titles = ["pixels"] + [f"$h_{number}$" for number in range(1, num_hidden + 1)]
+    for ax, title in zip(fig.axes, [*titles, "logits", "probabilities"], strict=True):
+        ax.set_title(title)
+    _draw_bars(axes, activations, logits, probabilities)
+    axes[-1].patches[label].set_color(style.ORANGE)
+    if before:
+        _draw_bars(axes, *before, edgecolor=style.GREY, fill=False)
+    axes[-2].set_yticks(range(len(CLASS_NAMES)), CLASS_NAMES)
+    axes[-1].set_xlim(0, 1)
+    said = probabilities.argmax()
+    verdict = "rightly" if said == label else f"but it is “{CLASS_NAMES[label]}”"
+    return fig, f"The network says “{CLASS_NAMES[said]}” at {probabilities.max():.0%}, {verdict}"
+
+
+def _draw_bars(axes, activations, logits, probabilities, **options):
+    """Draw columns of numbers as bars, the first unit on top."""
+    columns = [*activations[1:], logits, probabilities]
+    for ax, column in zip(axes, columns, strict=True):
+        ax.barh(range(len(column)), column[:, 0], **options)
+        ax.set(yticks=[], ylim=(len(column) - 0.5, -0.5))
