@@ -27,7 +27,7 @@ PLAN = {
     "figures": {COURSE},
     "notebook": {COURSE},
     "report": {COURSE, "grid", "notebook"},
-    "batch": {COURSE, "notebook", "report"},
+    "batch": {COURSE, "grid", "notebook", "report"},
     "exercise": {COURSE, "notebook"},
 }
 """Room -> the rooms that it may use beside itself."""

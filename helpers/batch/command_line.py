@@ -7,6 +7,7 @@ Exit status: 0 if every part succeeded, 1 if one failed, 2 if the request was re
 import os
 import sys
 
+from helpers.batch import signals
 from helpers.batch.request import PROGRAM, check_machine, expected_time, make_plan, read_request
 from helpers.errors import OneLineError
 from helpers.notebook.output import output_lock
@@ -18,6 +19,7 @@ def main(words):
         request = read_request(words)
         plan = make_plan(request)
         check_machine(plan)
+        signals.handle()
         with output_lock(request.output_dir):
             where = os.path.relpath(request.output_dir)
             parts = ", ".join(request.parts)

@@ -32,7 +32,6 @@ def run(request, plan):
     reason : str or Exception
         Says in one line why it is not 0.
     """
-    signals.handle()
     folder = request.output_dir
     try:
         for part, parameters in plan.items():
@@ -46,7 +45,7 @@ def run(request, plan):
     except signals.Interrupted as error:
         return 128 + error.number, f"interrupted; finished parts are kept{_unfinished(folder)}"
     except (PartError, OSError) as error:
-        return 1, f"{error}{_unfinished(folder)}"
+        return 1, f"{error}{_unfinished(folder, str(error))}"
     return 0, ""
 
 
@@ -87,7 +86,9 @@ def _keep_failed(partial, failed):
     return ""
 
 
-def _unfinished(folder):
-    """Say what is kept of a grid that was not finished."""
+def _unfinished(folder, said=""):
+    """Say what is kept of a grid that was not finished, unless that was said."""
     count = len(list(grid_folder(folder).glob("*.npz")))
-    return f"; {count} runs of the grid are kept: --resume goes on with them" if count else ""
+    if not count or "--resume" in said:
+        return ""
+    return f"; {count} runs of the grid are kept: --resume goes on with them"

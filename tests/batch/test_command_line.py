@@ -15,6 +15,7 @@ from helpers import data, files
 from helpers.batch import execution, parts, progress, signals
 from helpers.batch.command_line import main
 from helpers.batch.request import PARTS, make_plan, read_request
+from helpers.grid import workers
 from helpers.notebook import parameters
 from helpers.notebook.output import grid_folder, output_lock
 
@@ -132,7 +133,8 @@ def test_an_installed_copy_asks_for_the_project_s_folder(refused, output, monkey
     assert refused("a", "--output", output).endswith("pip install -e .")
 
 
-def test_a_cluster_is_looked_at_before_anything_runs(refused, unverified, output):
+def test_a_cluster_is_looked_at_before_anything_runs(refused, unverified, output, monkeypatch):
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 1)
     line = refused("c", "--quick", "--scheduler", "tcp://127.0.0.1:9", "--output", output)
     assert "tcp://127.0.0.1:9" in line
 
