@@ -1,5 +1,6 @@
 """The report says what the files say, names what is missing or damaged, and loads nothing."""
 
+import csv
 import json
 import re
 import shutil
@@ -63,6 +64,11 @@ def test_what_the_assignment_asks_for_comes_first(built):
     rows = cells_of(first.table)[1:]
     assert rows[4][:2] == ["Part_B_grad_weight.txt"] * 2
     assert ["best_model_weights", "best_model_weights.npy"] in [row[:2] for row in rows]
+
+
+def test_every_line_of_the_list_of_files_is_whole():
+    lines = list(csv.reader((results.HERE / "files.csv").read_text("utf-8").splitlines()))
+    assert {len(line) for line in lines} == {3}
 
 
 def test_every_file_is_linked(built):
