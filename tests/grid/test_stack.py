@@ -1,6 +1,7 @@
 """The fast step is the paper's step, and each network of a stack is the network trained alone."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -44,7 +45,10 @@ STACKS = {
     "different widths": [
         Recipe((784, 32, 16, 10), 3, 64, 0.1, seed=n, average_epochs=2) for n in (0, 1)
     ],
-    "input as wide as a hidden layer": [recipe(depth, 784, num_epochs=1) for depth in (0, 1)],
+    "first product cut in pieces": [
+        recipe(depth, 50, batch_size=64, alpha=0.01 * depth, schedule="cosine") for depth in (2, 3)
+    ],
+    "L2 that shrinks to nothing": [recipe(1, 40, batch_size=16, alpha=10.0)],
     "fewer images than a minibatch": [recipe(2, batch_size=500, learning_rate=0.5)],
 }
 
@@ -53,17 +57,26 @@ def relative(found, expected):
     return np.linalg.norm(found - expected) / np.linalg.norm(expected)
 
 
+@pytest.mark.parametrize("kernels", ["SkylakeX", "Haswell", "another"])
 @pytest.mark.parametrize("name", STACKS)
-def test_every_member_is_the_papers_network_and_byte_for_byte_the_one_trained_alone(name):
+def test_each_network_is_the_papers_and_byte_for_byte_the_one_trained_alone(
+    name, kernels, monkeypatch
+):
+    monkeypatch.setattr(stack, "blas_kernels", lambda: kernels)  # other cuts, other updates
     found, single = (stack.train(STACKS[name], FEW, dtype) for dtype in (np.float64, np.float32))
     assert set(found) == set(single) == set(STACKS[name])
     for each, weights in found.items():
-        expected = sgd.train(each, FEW, FEW, dtype=np.float64).weights
+        expected = trained_on_paper(each)
         start = network.init_weights(each.layer_sizes, each.seed)
         assert relative(weights, expected) <= 1e-12
         assert relative(start, expected) > 1e-3  # and it has moved
         assert single[each].dtype == np.float32
         assert single[each].tobytes() == stack.train([each], FEW)[each].tobytes()
+
+
+@cache
+def trained_on_paper(recipe):
+    return sgd.train(recipe, FEW, FEW, dtype=np.float64).weights
 
 
 @pytest.mark.parametrize("width", [30, 40, 50])
@@ -74,14 +87,16 @@ def test_an_epoch_in_float32_stays_near_the_papers(width):
         assert relative(weights, sgd.train(each, FEW, FEW).weights) <= 5e-7
 
 
-def test_products_cut_in_pieces_are_the_same_products(monkeypatch):
-    monkeypatch.setattr(stack, "blas_kernels", lambda: "SkylakeX")
-    several = [recipe(2, 50, batch_size=48), recipe(3, 50, batch_size=48, shuffle_seed=1)]
-    workspace = stack.Workspace(stack.Stack(several, FEW), 48)
-    columns, rows = workspace._forward[0][0], workspace._backward[0][0][0]
-    assert columns[1].shape[-3:] == (2, 785, 24) and rows[0].shape[-3:] == (2, 25, 48)
-    for each, weights in stack.train(several, FEW).items():
-        assert relative(weights, sgd.train(each, FEW, FEW).weights) <= 1e-5
+def test_products_are_cut_and_added_in_place_by_kernels_and_shape(monkeypatch):
+    matrix = np.empty((2, 50, 784), np.float32)
+    cuts = [(16, 1, True), (32, 2, True), (48, 2, True), (64, 5, True), (640, 1, False)]
+    for batch_size, count, in_place in cuts:
+        for kernels in "SkylakeX", "Haswell", "another":
+            monkeypatch.setattr(stack, "blas_kernels", lambda kernels=kernels: kernels)
+            is_avx512 = kernels == "SkylakeX"
+            assert stack.num_pieces(matrix, batch_size, 50) == (count if is_avx512 else 1)
+            expected = in_place if is_avx512 else kernels == "Haswell" and batch_size == 16
+            assert stack.adds_in_place(matrix, batch_size) == expected
 
 
 def test_runs_of_one_trajectory_are_trained_once():
