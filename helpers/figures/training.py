@@ -47,24 +47,37 @@ def learning_curves(history, num_epochs=0):
     The axes reach to `num_epochs`, so that one sees how much is still to come, or never came.
     """
     fig, (loss, accuracy) = style.figure(3.0, 1, 2)
-    loss.plot(history.training_cross_entropy, marker="o", label="training")
-    loss.plot(history.validation_cross_entropy, marker="s", label="validation")
-    loss.set(ylabel="cross-entropy (nats), logarithmic", yscale="log")
-    loss.yaxis.set(major_locator=LogLocator(subs=(1, 2, 3, 5)), minor_locator=NullLocator())
-    loss.yaxis.set_major_formatter("{x:g}")
+    loss.plot(history.training_cross_entropy, "o-", label="training")
+    loss.plot(history.validation_cross_entropy, "s-", label="validation")
     loss.legend()
-    accuracy.plot(history.training_accuracy, marker="o")
-    accuracy.plot(history.validation_accuracy, marker="s")
-    accuracy.set(ylabel="accuracy (logit scale)", yscale="logit")
-    accuracy.yaxis.set(major_locator=FixedLocator(ACCURACY_TICKS), minor_locator=NullLocator())
-    style.in_percent(accuracy.yaxis)
-    _reach(loss, 0.3, 3)
-    _reach(accuracy, 0.08, 0.92)
+    _scale_loss(loss)
+    accuracy.plot(history.training_accuracy, "o-")
+    accuracy.plot(history.validation_accuracy, "s-")
+    _scale_accuracy(accuracy)
     longest = max(num_epochs, len(history) - 1, 1)
     for ax in (loss, accuracy):
-        ax.set(xlabel="epochs of training", xlim=(-0.02 * longest, 1.02 * longest))
+        ax.set_xlabel("epochs of training")
+        ax.set_xlim(-0.02 * longest, 1.02 * longest)
         ax.xaxis.get_major_locator().set_params(integer=True)
     return fig, _learning_title(history)
+
+
+def _scale_loss(ax):
+    ax.set_yscale("log")
+    ax.set_ylabel("cross-entropy (nats), logarithmic")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter("{x:g}")
+    _reach(ax, 0.3, 3)
+
+
+def _scale_accuracy(ax):
+    ax.set_yscale("logit")
+    ax.set_ylabel("accuracy (logit scale)")
+    ax.yaxis.set_major_locator(FixedLocator(ACCURACY_TICKS))
+    ax.yaxis.set_minor_locator(NullLocator())
+    style.in_percent(ax.yaxis)
+    _reach(ax, 0.08, 0.92)
 
 
 def _reach(ax, low, high):
@@ -132,9 +145,13 @@ def per_class_accuracy(counts):
     ax.set_xlim(0, 1)
     ax.set_xlabel(f"accuracy (dashed: {overall:.1%} of all images)")
     style.in_percent(ax.xaxis)
+    return fig, _class_title(accuracy)
+
+
+def _class_title(accuracy):
     hardest, *_, easiest = accuracy.index
     title = f"“{easiest}” is easiest ({accuracy.max():.0%})"
-    return fig, f"{title}, “{hardest}” hardest ({accuracy.min():.0%})"
+    return f"{title}, “{hardest}” hardest ({accuracy.min():.0%})"
 
 
 @style.picture(
