@@ -44,7 +44,7 @@ def _as_before(monkeypatch):
 @pytest.fixture
 def values(tmp_path):
     """Give the variables of a notebook of part D."""
-    return parameters.defaults("d") | {"output_dir": str(tmp_path / "out")}
+    return {"model_dir": "outputs", "num_images": 7, "output_dir": str(tmp_path / "out")}
 
 
 def run(*sources):
@@ -88,7 +88,7 @@ def test_a_folder_that_cannot_be_written_is_refused_at_the_start(values, tmp_pat
 def test_what_the_settings_hold(values, tmp_path, monkeypatch):
     found = read_parameters("d", values)
     assert (found.output_dir, found.grid_dir) == (tmp_path / "out", tmp_path / "out" / ".grid")
-    assert found.num_images == 5
+    assert found.num_images == 7
     with pytest.raises(AttributeError):
         found.num_images = 6
     shown = found._repr_mimebundle_()
@@ -122,7 +122,7 @@ PLACE = CELL.format("o")
     ],
 )
 def test_cells_of_one_s_own_are_not_taken_for_papermill_s(values, history):
-    assert read_parameters("d", values | {"num_image": 2, "In": history}).num_images == 5
+    assert read_parameters("d", values | {"num_image": 2, "In": history}).num_images == 7
 
 
 @pytest.mark.parametrize("form", ["num_image = 2", "num_image: int = 2"])
