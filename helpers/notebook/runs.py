@@ -95,7 +95,7 @@ def _state(notebook, code, records):
     if error:
         return "error", error
     if len(ran) < len(counts):
-        return "half run", f"it ended after cell {ran[-1]}"
+        return "half run", f"what follows cell {ran[-1]} was not run"
     if ran != sorted(ran):
         return "mixed", "its cells were run in another order"
     failed = [str(record) for record in records if record.failed]

@@ -50,6 +50,8 @@ class Settings:
     grid_dir: Path
 
     def __getattr__(self, name):
+        if name.startswith("_"):  # asked for by IPython, copy and others
+            raise AttributeError(name)
         return getattr(self.parameters, name)
 
     def _repr_mimebundle_(self, include=None, exclude=None):

@@ -87,7 +87,7 @@ def test_each_notebook_gets_a_row_that_says_what_it_is(folder):
         assert name.startswith(state)
     reasons = table.set_index(names).reason
     assert reasons["complete"] == "" and reasons["error"] == "cell 3: Oh: no more"
-    assert reasons["half run"] == "it ended after cell 2"
+    assert reasons["half run"] == "what follows cell 2 was not run"
     assert reasons["failed value"].startswith("loss = not a finite number   (FAILED: ")
     assert "Is a directory" in reasons["unreadable folder"]
 

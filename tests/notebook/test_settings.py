@@ -1,5 +1,6 @@
 """What a notebook starts with: whose helpers, which parameters, a folder of its own to write to."""
 
+import copy
 import logging
 import os
 import shutil
@@ -91,6 +92,7 @@ def test_what_the_settings_hold(values, tmp_path, monkeypatch):
     assert found.num_images == 7
     with pytest.raises(AttributeError):
         found.num_images = 6
+    assert copy.copy(found) == found
     shown = found._repr_mimebundle_()
     assert shown[cells.PARAMETERS] == values
     assert shown["text/plain"].splitlines()[0] == f"output_dir = {values['output_dir']!r}"
