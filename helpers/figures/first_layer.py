@@ -46,8 +46,8 @@ def show_W0(W):
     With alpha = 0 the noise of the start covers what was learned; with a larger alpha it fades,
     and so does some accuracy.""",
     alt="""Five lines of ten tiles. In the first, shapes of clothes in red and blue. In the second
-    mostly speckle. From line to line the speckle fades, and sleeves, collars, outlines and the gap
-    between trouser legs appear.""",
+    mostly speckle. From line to line the speckle fades, and in some tiles sleeves, collars,
+    outlines or the gap between trouser legs appear.""",
 )
 def noise_to_clothes(templates, first_layers):
     """Draw the templates of softmax regression and a first layer under several penalties.
