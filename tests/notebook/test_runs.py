@@ -1,13 +1,17 @@
 """Executed notebooks as a table: complete ones, and each way in which one can be something else."""
 
 import copy
+import re
+from pathlib import Path
 
 import nbformat
 import pandas as pd
+import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers.notebook import runs
+from helpers.notebook.parameters import PARTS
 
 START = """from helpers import notebook
 settings = notebook.read_parameters("d", globals())
@@ -108,3 +112,23 @@ def test_places_are_folders_patterns_files_or_a_list_of_them(folder, tmp_path):
     assert several.state.tolist() == ["complete", "failed value", "unreadable"]
     assert several.reason.iloc[2] == "No such file or directory"
     assert runs.collect(tmp_path).columns.tolist() == runs.COLUMNS
+
+
+def test_the_example_works(folder, tmp_path, monkeypatch, capsys):
+    """The code of RUNS.md, with a notebook that has been run already in the place of part A."""
+    like_part_a = {"num_images": "learning_rate", '"accuracy"': '"validation accuracy"'}
+
+    def execute_notebook(source, target, parameters, progress_bar):
+        assert PARTS["a"](**parameters)
+        made = (folder / "complete.ipynb").read_text("utf-8")
+        for old, new in like_part_a.items():
+            made = made.replace(old, new)
+        Path(target).write_text(made, "utf-8")
+
+    text = Path(runs.__file__).with_name("RUNS.md").read_text("utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    exec(code, {})
+    assert capsys.readouterr().out.count("complete") == 4
+    assert (tmp_path / "sweep" / "accuracy.png").exists()
