@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from helpers import analysis
 from helpers.errors import OneLineError
 from helpers.files import write_text
 from helpers.sgd import Recipe
 
-FACTORS = ["num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_epochs"]
+FACTORS = analysis.FACTORS
 TYPES = {
     "num_hidden_layers": int,
     "num_units": int,  # of the widest hidden layer
