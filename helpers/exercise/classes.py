@@ -20,8 +20,6 @@ from helpers.exercise.submissions import find_submissions
 from helpers.notebook.checks.exercises import EXERCISES
 
 LABELS = list(dict.fromkeys(exercise.label for exercise in EXERCISES))
-UNSAFE = {ord(character): "_" for character in '<>:"/\\|?*`'} | dict.fromkeys(range(32), "_")
-"""Characters that some systems do not allow in the name of a file."""
 
 
 def grade_class(folder, results, seed, num_workers, show=print):
@@ -50,18 +48,17 @@ def grade_class(folder, results, seed, num_workers, show=print):
     plan = grading.make_plan(seed)
     show(f"{len(submissions)} submissions, seed {seed}; {isolation.describe(plan.is_walled)}")
     rows = {}
-    progress = Progress(len(submissions))
+    start = time.monotonic()
     pool = ThreadPoolExecutor(num_workers)
-    stems = file_names([submission.name for submission in submissions])
     try:
-        waiting = {
-            pool.submit(grade_one, submission, plan, results / "feedback" / stem): submission.name
-            for submission, stem in zip(submissions, stems, strict=True)
-        }
+        waiting = [
+            pool.submit(grade_one, submission, plan, results / "feedback")
+            for submission in submissions
+        ]
         for future in as_completed(waiting):
-            row, is_new = future.result()
-            rows[waiting[future]] = row
-            show(progress.line(row, is_new))
+            row = future.result()
+            rows[row["name"]] = row
+            show(say_progress(row, len(rows), len(submissions), time.monotonic() - start))
     finally:
         pool.shutdown(cancel_futures=True)
         table = [rows[each.name] for each in submissions if each.name in rows]
@@ -70,24 +67,28 @@ def grade_class(folder, results, seed, num_workers, show=print):
     return table
 
 
-def grade_one(submission, plan, place):
-    """Grade a submission, or read its grades if they are stored; give its row, and which it was.
+def grade_one(submission, plan, folder):
+    """Grade a submission, or read its grades if they are stored; give its row of the table.
 
     Whatever happens, there is a row; a result that is no verdict on the files is not stored.
     """
+    path = folder / f"{submission.name}.json"
     try:
         submission.read()
         key = key_of(submission, plan)
-        results = read_stored(place, key)
-        if results is not None:
-            return make_row(submission, results), False
-        results = grading.grade_submission(submission, plan) | {"extra_data": {"graded": key}}
-        files.write_text(place.with_name(f"{place.name}.md"), feedback(submission.name, results))
-        files.write_json(place.with_name(f"{place.name}.json"), results)
+        results = read_stored(path, key)
+        if results is None:
+            results = grading.grade_submission(submission, plan)
+            results["extra_data"] = {"graded": key}
+            files.write_text(folder / f"{submission.name}.md", feedback(submission.name, results))
+            files.write_json(path, results)  # the last one: it says that all is stored
     except Exception as error:
         submission.problem = f"NOT GRADED, an error of ours: {type(error).__name__}: {error}"
         results = {"score": 0, "tests": []}
-    return make_row(submission, results), True
+    row = {"name": submission.name} | grading.by_exercise(results) | {"total": results["score"]}
+    row["note"] = grading.printable(submission.problem)
+    row["fingerprint"] = submission.fingerprint if submission.files else ""
+    return row
 
 
 def key_of(submission, plan):
@@ -97,22 +98,13 @@ def key_of(submission, plan):
     return hashlib.sha256((content + points).encode()).hexdigest()[:16]
 
 
-def read_stored(place, key):
-    """Read a stored result, None if there is none that was made from the same."""
+def read_stored(path, key):
+    """Read a stored result; None if there is none, or one that was made from something else."""
     try:
-        results = json.loads(place.with_name(f"{place.name}.json").read_text("utf-8"))
-        is_complete = place.with_name(f"{place.name}.md").exists()
-        return results if is_complete and results["extra_data"]["graded"] == key else None
+        results = json.loads(path.read_text("utf-8"))
+        return results if results["extra_data"]["graded"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def make_row(submission, results):
-    """Make the row of a submission: name, points of each exercise, total, note."""
-    points = grading.by_exercise(results)
-    row = {"name": submission.name} | points
-    row |= {"total": results["score"], "note": grading.printable(submission.problem)}
-    return row | {"fingerprint": submission.fingerprint if submission.files else ""}
 
 
 def note_duplicates(rows):
@@ -151,36 +143,11 @@ def feedback(name, results):
     return "\n".join(lines) + "\n"
 
 
-def file_names(names):
-    """Name a file for each name: safe on every system, and each another one."""
-    found = {}
-    for name in names:
-        stem = name.translate(UNSAFE).strip(". ")[:80] or "_"
-        number = 2
-        unique = stem
-        while unique.casefold() in found:
-            unique = f"{stem} {number}"
-            number += 1
-        found[unique.casefold()] = unique
-    return list(found.values())
-
-
-class Progress:
-    """Says how far a grading is and how long the rest may take; `count` submissions in all."""
-
-    def __init__(self, count):
-        self.count = count
-        self.done = 0
-        self.graded = 0
-        self.start = time.monotonic()
-
-    def line(self, row, is_new):
-        """Count a submission, and say it in a line."""
-        self.done += 1
-        self.graded += is_new
-        points = f"{row['total']:g} of {grading.MOST:g}" if is_new else "as stored"
-        each = (time.monotonic() - self.start) / max(self.graded, 1)
-        minutes, seconds = divmod(round(each * (self.count - self.done)), 60)
-        left = f"{minutes}:{seconds:02} left" if self.done < self.count else "done"
-        note = f"  ({row['note']})" if row["note"] else ""
-        return f"{self.done:4} of {self.count}  {left:>11}  {row['name']}: {points}{note}"
+def say_progress(row, num_done, num_submissions, seconds):
+    """Say in a line how far a grading is, and how long the rest may take."""
+    minutes, rest = divmod(round(seconds / num_done * (num_submissions - num_done)), 60)
+    note = f"  ({row['note']})" if row["note"] else ""
+    return (
+        f"{num_done:4} of {num_submissions}  {minutes:3}:{rest:02} left  "
+        f"{row['name']}: {row['total']:g} of {grading.MOST:g}{note}"
+    )

@@ -106,16 +106,11 @@ def make_plan(seed, is_walled=None):
     files = read_helpers()
     plan = Plan(seed, draw_problems(seed), files, {}, is_walled)
     ours = {file_of(exercise): files[file_of(exercise)] for exercise in EXERCISES}
-    for exercise, (status, answers) in ask(ours, plan).items():
-        calls = calls_of(exercise, plan)
-        faults = [
-            find_fault(check, answer) for (_, check), answer in zip(calls, answers, strict=False)
-        ]
-        wrong = [line for line in faults if line]
-        if wrong or len(answers) < len(calls):
-            line = wrong[0] if wrong else status
-            raise GradingError(f"our own {exercise.function} does not pass its check: {line}")
-        plan.right[exercise.function] = answers
+    found = ask(ours, plan)
+    plan.right.update({exercise.function: answers for exercise, (_, answers) in found.items()})
+    for test in judge(found, plan):
+        if test["score"] < test["max_score"]:
+            raise GradingError(f"our own {test['name']} does not pass here: {test['output']}")
     return plan
 
 
@@ -229,11 +224,10 @@ def grade_submission(submission, plan):
     dict
         In the form of Gradescope's results: a test for each line of tasks.csv.
     """
-    tests = []
-    found = {} if submission.problem else ask(submission.files, plan)
-    for exercise in EXERCISES:
-        status, answers = found.get(exercise, (submission.problem, []))
-        tests += grade_exercise(exercise, status, answers, plan)
+    found = {}
+    if not submission.problem:
+        found = ask(submission.files, plan)
+    tests = judge(found, plan, submission.problem)
     score = round(sum(test["score"] for test in tests), 2)
     return {"score": score, "output": isolation.describe(plan.is_walled), "tests": tests}
 
@@ -253,6 +247,15 @@ def grade(path, seed=0):
     return grade_submission(submission, make_plan(seed))
 
 
+def judge(found, plan, problem=""):
+    """Judge what `ask` gives, exercise by exercise; `problem` is why there are no answers."""
+    tests = []
+    for exercise in EXERCISES:
+        status, answers = found.get(exercise, (problem, []))
+        tests += grade_exercise(exercise, status, answers, plan)
+    return tests
+
+
 def grade_exercise(exercise, status, answers, plan):
     """Judge all calls of an exercise: a test for each thing that it must do."""
     missing = f"no answer: {status}"
@@ -262,8 +265,7 @@ def grade_exercise(exercise, status, answers, plan):
     for place, (number, check) in enumerate(calls_of(exercise, plan)):
         line = missing
         if place < len(answers):
-            right = plan.right[exercise.function][place]
-            line = find_fault(check, answers[place], right)
+            line = find_fault(check, answers[place], plan.right[exercise.function][place])
             line = line and f"{check.what}: {line}"
         task = find_task(exercise.function, check)
         lines[task.what][number] = lines[task.what].get(number) or line

@@ -22,6 +22,8 @@ from functools import cache
 from multiprocessing import Pipe
 from pathlib import Path
 
+import psutil
+
 from helpers.exercise import runner
 from helpers.files import PROJECT
 
@@ -182,21 +184,8 @@ class StudentProcess:
 
 
 def end_marked(mark):
-    """End all processes whose environment holds a mark, until there is none."""
-    wanted = f"{MARK}={mark}".encode()
-    found = True
-    while found:
-        found = [
-            path.parent for path in Path("/proc").glob("[0-9]*/environ") if holds(path, wanted)
-        ]
-        for path in found:
-            with suppress(OSError):
-                os.kill(int(path.name), signal.SIGKILL)
-
-
-def holds(path, wanted):
-    """Tell whether a file can be read and holds some bytes."""
-    try:
-        return wanted in path.read_bytes()
-    except OSError:
-        return False
+    """End all processes whose environment holds a mark."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(MARK) == mark:
+                process.kill()

@@ -26,6 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 MEMORY = 2**32
 """Bytes that a process may take."""
@@ -99,31 +100,25 @@ def watch(pid, seconds):
         os.close(handle)
 
 
-def descendants():
-    """List the processes that this one has started, and those that they have started."""
-    parents = {}
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError):
-            text = Path("/proc", name, "stat").read_text(errors="replace")
-            parents[int(name)] = int(text.rpartition(")")[2].split()[1])
-    found = [os.getpid()]
-    for parent in found:
-        found += [pid for pid, its_parent in parents.items() if its_parent == parent]
-    return found[1:]
-
-
 def end_descendants():
-    """End all of them: orphans come to this process, so it finds them whatever they did."""
-    end = time.monotonic() + 5
-    while (found := descendants()) and time.monotonic() < end:
-        for number in signal.SIGSTOP, signal.SIGKILL:  # what has stopped starts no others
-            for pid in found:
-                with suppress(OSError):
-                    os.kill(pid, number)
+    """End whatever was started: orphans come to this process, so it finds them all.
+
+    They are stopped first: what has stopped starts no others.
+    """
+    while found := descendants():
+        for number in signal.SIGSTOP, signal.SIGKILL:
+            for process in found:
+                with suppress(psutil.Error):
+                    process.send_signal(number)
         with suppress(ChildProcessError):
+            os.waitpid(-1, 0)
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        time.sleep(0.001)
+
+
+def descendants():
+    """List the processes that this one has started, and those that they have started."""
+    return psutil.Process().children(recursive=True)
 
 
 def read_file(path):
@@ -171,17 +166,20 @@ def make_calls(job):
         [exercise] = [each for each in exercises.EXERCISES if each.function == job["function"]]
         function = exercise.resolve()
     except BaseException as error:
-        line = f"the file cannot be imported: {type(error).__name__}: {error}"
-        yield json.dumps({"result": None, "after": {}, "error": line})
+        yield failure(error, "the file cannot be imported: ")
         return
     for layer_sizes, seed in job["problems"]:
         for check in exercises.checks_of(exercise, tuple(layer_sizes), seed):
             try:
-                answer = vars(structure.make(check, function))
-                yield json.dumps(answer, default=encode)
+                yield json.dumps(vars(structure.make(check, function)), default=encode)
             except BaseException as error:
-                line = f"{type(error).__name__}: {error}"
-                yield json.dumps({"result": None, "after": {}, "error": line})
+                yield failure(error)
+
+
+def failure(error, before=""):
+    """Write an error as an answer."""
+    line = f"{before}{type(error).__name__}: {error}"
+    return json.dumps({"result": None, "after": {}, "error": line})
 
 
 def encode(value):

@@ -22,8 +22,7 @@ from helpers.notebook.checks.exercises import EXERCISES
 LARGEST_FILE = 2**20
 """Bytes of a file of Python that is read; more is refused."""
 MOST_FILES = 100
-MOST_ENTRIES = 20_000
-"""Files in a submission that are looked at."""
+"""That a student may add."""
 DEEPEST = 6
 """Folders above a file that is looked at."""
 MOODLE = re.compile(r"_\d+_assignsubmission_\w*$")
@@ -104,10 +103,9 @@ def read_files(path):
     else:
         raise SubmissionError("expected a folder or a zip file")
     archives = [name for name in entries if name.suffix.lower() == ".zip"]
-    root = find_root(entries)
-    if root is None and path.is_dir() and len(archives) == 1:
+    if path.is_dir() and find_root(entries) is None and len(archives) == 1:
         entries = list_zip(path / archives[0])
-        root = find_root(entries)
+    root = find_root(entries)
     if root is None:
         wanted = ", ".join(sorted(EXERCISE_FILES))
         raise SubmissionError(f"is empty, or holds none of the files {wanted}")
@@ -117,30 +115,30 @@ def read_files(path):
 def take_python_files(entries, root):
     """Read the files of a student below a folder: of exercises, and what the hand-out has not.
 
-    A file that cannot be read is as one that is missing: it costs its own exercises.
+    A file that is too large, or cannot be read, is as one that is missing: it costs its own
+    exercises.
     """
     found = {}
     for name, read in entries.items():
-        if not name.is_relative_to(root) or name.suffix != ".py":
+        if not is_looked_at(name) or not name.is_relative_to(root):
             continue
-        below = str(name.relative_to(root))
-        is_new = not (PROJECT / "helpers" / below).exists()
-        if below in EXERCISE_FILES or is_new:
+        below = name.relative_to(root).as_posix()
+        is_new = name.suffix == ".py" and not (PROJECT / "helpers" / below).exists()
+        if below in EXERCISE_FILES or (is_new and len(found) < MOST_FILES):
             with suppress(Exception):  # a damaged archive fails in a dozen ways
-                found[below] = read()
-        if len(found) > MOST_FILES:
-            raise SubmissionError(f"holds more than {MOST_FILES} files of Python")
+                text = read()
+                if len(text) <= LARGEST_FILE:
+                    found[below] = text
     return found
 
 
 def find_root(entries):
     """Find the folder that stands for `helpers`: of this name if there is one, the highest one."""
     places = []
-    for name in entries:
-        for file in EXERCISE_FILES:
-            depth = len(PurePosixPath(file).parts)
-            if name.parts[-depth:] == PurePosixPath(file).parts:
-                places.append(PurePosixPath(*name.parts[:-depth]))
+    for name in filter(is_looked_at, entries):
+        for file in map(PurePosixPath, EXERCISE_FILES):
+            if name.parts[-len(file.parts) :] == file.parts:
+                places.append(PurePosixPath(*name.parts[: -len(file.parts)]))
     places.sort(key=lambda place: (place.name != "helpers", len(place.parts), str(place)))
     return places[0] if places else None
 
@@ -150,26 +148,28 @@ def list_folder(folder):
     found = {}
     for place, folders, names in os.walk(folder):
         inside = PurePosixPath(Path(place).relative_to(folder).as_posix())
-        folders[:] = [name for name in folders if is_looked_at(inside / name)]
+        if len(inside.parts) >= DEEPEST:
+            folders.clear()
         for name in names:
-            found[inside / name] = partial(read_plain, Path(place, name))
-        if len(found) > MOST_ENTRIES:
-            raise SubmissionError(f"holds more than {MOST_ENTRIES:,} files")
-    return {name: read for name, read in found.items() if is_looked_at(name)}
+            found[inside / name] = partial(runner.read_file, Path(place, name))
+    return found
 
 
 def list_zip(path):
     """List the files of an archive: {path in it: function that reads}."""
     archive = zipfile.ZipFile(path)
-    infos = archive.infolist()
-    if len(infos) > MOST_ENTRIES:
-        raise SubmissionError(f"holds more than {MOST_ENTRIES:,} files")
     found = {}
-    for info in infos:
+    for info in archive.infolist():
         name = PurePosixPath(info.filename.replace("\\", "/"))
-        if not info.is_dir() and is_looked_at(name):
+        if not info.is_dir():
             found[name] = partial(read_member, archive, info)
     return found
+
+
+def read_member(archive, info):
+    """Read a file of an archive, cut off where it is too large."""
+    with archive.open(info) as file:
+        return file.read(LARGEST_FILE + 1)
 
 
 def is_looked_at(name):
@@ -177,21 +177,3 @@ def is_looked_at(name):
     parts = name.parts
     is_odd = any(part.startswith((".", "__MACOSX", "__pycache__")) for part in parts)
     return not is_odd and not name.is_absolute() and len(parts) <= DEEPEST
-
-
-def read_plain(path):
-    """Read a file of a folder, but no link, pipe or device."""
-    return check_size(path.name, runner.read_file(path))
-
-
-def read_member(archive, info):
-    """Read a file of an archive; what unpacks to more than is allowed is not unpacked."""
-    with archive.open(info) as file:
-        return check_size(info.filename, file.read(LARGEST_FILE + 1))
-
-
-def check_size(name, content):
-    """Refuse a file that is too large."""
-    if len(content) > LARGEST_FILE:
-        raise SubmissionError(f"{name} has more than {LARGEST_FILE:,} bytes")
-    return content

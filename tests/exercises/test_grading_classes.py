@@ -14,7 +14,7 @@ import pytest
 
 from helpers.exercise import classes, submissions
 from helpers.exercise.__main__ import main
-from helpers.exercise.submissions import Submission, SubmissionError, find_submissions
+from helpers.exercise.submissions import Submission, find_submissions
 from tests.exercises.mistakes import source_of
 from tests.exercises.solutions import PLAIN
 from tests.exercises.test_grading import SLEEP, hand_in, sleepers, write
@@ -112,14 +112,7 @@ def test_a_damaged_file_in_an_archive_is_as_one_that_is_missing(tmp_path):
     assert read(tmp_path / "a.zip").files == {"sgd.py": b"x"}
 
 
-def test_too_many_files_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(submissions, "MOST_ENTRIES", 3)
-    (tmp_path / "a.zip").write_bytes(zipped({f"helpers/{k}.txt": "" for k in range(4)}))
-    with pytest.raises(SubmissionError, match="more than 3 files"):
-        submissions.read_files(tmp_path / "a.zip")
-
-
-def test_each_submission_has_a_name_and_a_file_of_its_own(tmp_path):
+def test_each_submission_has_a_name_of_its_own(tmp_path):
     names = "Ana Núñez", "bo.zip", "bo", "BO.zip", "李 明_123_assignsubmission_file", ".hidden"
     for name in names:
         (tmp_path / name).mkdir()
@@ -127,10 +120,6 @@ def test_each_submission_has_a_name_and_a_file_of_its_own(tmp_path):
     (tmp_path / "bo.zip").write_bytes(zipped({}))
     found = [submission.name for submission in find_submissions(tmp_path)]
     assert sorted(found) == sorted(["Ana Núñez", "bo.zip", "bo", "BO.zip", "李 明"])
-    stems = classes.file_names(["a/b", "a\\b", "A_B", "..", "", "x" * 300, "Ana Núñez"])
-    assert len({stem.casefold() for stem in stems}) == 7
-    assert stems[-1] == "Ana Núñez" and not any(set(stem) & set("/\\") for stem in stems)
-    assert all(0 < len(stem) <= 90 and stem.strip(".") for stem in stems)
 
 
 # ---- What comes out
