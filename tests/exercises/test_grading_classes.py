@@ -233,8 +233,8 @@ def test_killed_in_the_middle_it_leaves_no_process_and_goes_on(tmp_path, monkeyp
 
 
 def await_that(condition):
-    """Wait until something is so, for half a minute at most."""
-    for _ in range(300):
+    """Wait until something is so, for two minutes at most."""
+    for _ in range(1200):
         if condition():
             return
         time.sleep(0.1)
