@@ -42,7 +42,8 @@ def confusion_counts(labels, predicted):
     ndarray of int, shape (10, 10)
         Row: the label; column: the prediction.
     """
-    return np.bincount(labels * 10 + predicted, minlength=100).reshape(10, 10)
+    pairs = 10 * labels + predicted
+    return np.bincount(pairs, minlength=100).reshape(10, 10)
 
 
 def confident_mistakes(labels, probabilities, count):
@@ -53,8 +54,10 @@ def confident_mistakes(labels, probabilities, count):
     ndarray of int, shape (at most count,)
         Indices, the surest first.
     """
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    surest_first = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    surest_first = np.argsort(-confidence[wrong], kind="stable")
     return wrong[surest_first[:count]]
 
 
@@ -91,7 +94,11 @@ def calibration(labels, probabilities):
     gaps = (sum_confidence - sum_right) / len(labels)
     with np.errstate(invalid="ignore"):  # 0 / 0 in an empty bin gives NaN, which says it
         return Calibration(
-            counts, sum_confidence / counts, sum_right / counts, np.abs(gaps).sum(), gaps.sum()
+            counts,
+            confidence=sum_confidence / counts,
+            accuracy=sum_right / counts,
+            error=np.abs(gaps).sum(),
+            bias=gaps.sum(),
         )
 
 
@@ -110,7 +117,8 @@ def activity(layers, images):
 
 def order_by_norm(W):
     """Order units by the length of their weight vectors, the longest first; (units,)."""
-    return np.argsort(-np.linalg.norm(W, axis=1), kind="stable")
+    lengths = np.linalg.norm(W, axis=1)
+    return np.argsort(-lengths, kind="stable")
 
 
 def tile_W0(W, columns=None):
@@ -134,13 +142,16 @@ def tile_W0(W, columns=None):
     columns = columns or ceil(sqrt(len(W)))
     lines = ceil(len(W) / columns)
     height, width = IMAGE_SHAPE
-    picture = np.full((lines * (height + GAP) - GAP, columns * (width + GAP) - GAP), np.nan)
+    down = height + GAP  # from the top of a tile to the top of the next one
+    right = width + GAP
+    picture = np.full((lines * down, columns * right), np.nan)
     for unit, weights in enumerate(W):
         line, column = divmod(unit, columns)
-        top = line * (height + GAP)
-        left = column * (width + GAP)
-        picture[top : top + height, left : left + width] = weights.reshape(IMAGE_SHAPE)
-    return picture
+        top = line * down
+        left = column * right
+        tile = weights.reshape(IMAGE_SHAPE)
+        picture[top : top + height, left : left + width] = tile
+    return picture[:-GAP, :-GAP]
 
 
 def neighbour_correlation(W):
@@ -153,8 +164,10 @@ def neighbour_correlation(W):
     """
     correlations = []
     for tile in W.reshape(-1, *IMAGE_SHAPE):
-        pixels = np.concatenate([tile[:, :-1].ravel(), tile[:-1].ravel()])
-        neighbours = np.concatenate([tile[:, 1:].ravel(), tile[1:].ravel()])
+        left, right = tile[:, :-1], tile[:, 1:]
+        upper, lower = tile[:-1], tile[1:]
+        pixels = np.append(left, upper)
+        neighbours = np.append(right, lower)
         correlations.append(np.corrcoef(pixels, neighbours)[0, 1])
     return np.array(correlations)
 
@@ -169,7 +182,8 @@ def most_exciting(W, b, images, count):
     """
     with one_blas_thread():
         excitement = W @ images.T + b[:, None]
-    return np.argsort(-excitement, axis=1, kind="stable")[:, :count]
+    strongest_first = np.argsort(-excitement, axis=1, kind="stable")
+    return strongest_first[:, :count]
 
 
 def side_by_side(table, factor):
@@ -191,8 +205,8 @@ def side_by_side(table, factor):
     pandas.DataFrame
         A line for each setting of the others, a column for each value of `factor`.
     """
-    others = [name for name in [*FACTORS, "alpha", "seed"] if name not in (factor, "num_epochs")]
-    groups = table.groupby([*others, factor]).accuracy
+    others = {*FACTORS, "alpha", "seed"} - {factor, "num_epochs"}
+    groups = table.groupby([*sorted(others), factor]).accuracy
     is_whole = groups.count() == groups.size()
     return groups.mean().where(is_whole).unstack(factor)
 
@@ -218,9 +232,11 @@ def paired_effects(table):
         accuracies = side_by_side(table, factor)
         for low, high in combinations(accuracies.columns, 2):
             differences = (accuracies[high] - accuracies[low]).dropna()
-            if len(differences):
-                mean, sd = differences.mean(), differences.std()
+            num_pairs = len(differences)
+            if num_pairs:
+                mean = differences.mean()
+                sd = differences.std()
                 num_higher = (differences > 0).sum()
-                rows.append([factor, low, high, len(differences), mean, sd, num_higher])
+                rows.append([factor, low, high, num_pairs, mean, sd, num_higher])
     columns = ["factor", "low", "high", "num_pairs", "mean", "sd", "num_higher"]
     return pd.DataFrame(rows, columns=columns)

@@ -37,8 +37,7 @@ def grid_main_effects(table):
     first_above.set_ylabel("validation accuracy")
     first_below.set_ylabel("difference, points")
     style.in_percent(first_above.yaxis)
-    num_diverged = table.accuracy.isna().sum()
-    return fig, _effects_title(paired_effects(table), num_diverged)
+    return fig, _effects_title(paired_effects(table))
 
 
 def _draw_pairs(above, below, accuracies):
@@ -59,18 +58,15 @@ def _words(factor):
     return factor.removeprefix("num_").replace("_", " ")
 
 
-def _effects_title(effects, num_diverged):
-    """Name the largest mean of paired differences, and how many runs are missing."""
-    title = "No two values to compare"
-    if len(effects):
-        position = effects["mean"].abs().idxmax()
-        largest = effects.loc[position]
-        values = f"{_words(largest.factor)} {largest.low:g} to {largest.high:g}"
-        points = f"{100 * largest['mean']:+.2f} points"
-        title = f"Largest effect: {values}, {points} over {largest.num_pairs} pairs"
-    if num_diverged:
-        title += f"; {num_diverged} diverged"
-    return title
+def _effects_title(effects):
+    """Name the largest mean of paired differences."""
+    if effects.empty:
+        return "No two values to compare"
+    position = effects["mean"].abs().idxmax()
+    largest = effects.loc[position]
+    values = f"{_words(largest.factor)} {largest.low:g} to {largest.high:g}"
+    points = f"{100 * largest['mean']:+.2f} points"
+    return f"Largest effect: {values}, {points} (pairs: {largest.num_pairs})"
 
 
 @style.picture(

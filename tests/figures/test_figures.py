@@ -213,13 +213,12 @@ def test_effects_are_means_of_paired_differences():
     """Rates differ by 2 points in every pair, widths by 1 point; one run less leaves its pair."""
     table = SMALL.assign(accuracy=SMALL.num_units / 2000 + SMALL.learning_rate / 2)
     fig = figures.grid_main_effects(table).figure
-    title = "Largest effect: learning rate 0.01 to 0.05, +2.00 points over 2 pairs"
-    assert fig.get_suptitle() == title
+    title = "Largest effect: learning rate 0.01 to 0.05, +2.00 points (pairs: {})"
+    assert fig.get_suptitle() == title.format(2)
     below = fig.axes[len(FACTORS) + FACTORS.index("num_units")]
     assert list(below.lines[0].get_ydata()) == pytest.approx([0, 1])
     table.loc[0, "accuracy"] = np.nan
-    title = "Largest effect: learning rate 0.01 to 0.05, +2.00 points over 1 pairs; 1 diverged"
-    assert figures.grid_main_effects(table).figure.get_suptitle() == title
+    assert figures.grid_main_effects(table).figure.get_suptitle() == title.format(1)
 
 
 def test_heat_map_averages_over_seeds_and_marks_what_diverged():
