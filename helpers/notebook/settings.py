@@ -94,7 +94,7 @@ def read_parameters(part, namespace):
         if name not in namespace:
             raise not_set(name, fields)
     names = [*fields, *_injected(namespace.get("In", []), fields)]
-    parameters = PARTS[part](**{name: namespace[name] for name in names})
+    parameters = PARTS[part](**{name: namespace[name] for name in names if name in namespace})
     try:
         folder = files.resolve(parameters.output_dir)
     except RuntimeError as error:  # the home folder of ~ cannot be found
