@@ -82,7 +82,6 @@ def search(
                 with open_executor() as executor:
                     _train_missing(state, executor, num_workers, on_progress)
             except BrokenExecutor:
-                state.take_up()
                 failures = 1 if len(state.found) > num_before else failures + 1
                 if failures == ATTEMPTS:
                     reason = "worker processes die again and again; is there too little memory?"
@@ -102,7 +101,7 @@ def _train_missing(state, executor, num_workers, on_progress):
     futures = {}
     state.forget_jobs()
     try:
-        while state.missing():
+        while state.missing() or futures:
             state.make_jobs(num_workers)
             while state.queue and len(futures) < num_workers:
                 job = state.begin_next()
@@ -120,6 +119,7 @@ def _train_missing(state, executor, num_workers, on_progress):
         for future in futures:
             future.cancel()
         state.forget_jobs()
+        state.take_up()
 
 
 class _State:

@@ -4,71 +4,158 @@ import multiprocessing
 import os
 import re
 import signal
-import threading
-import time
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from helpers import data
-from helpers.grid import executors, search, stack
-from tests.grid.grids import content, in_this_process, units
+from helpers.files import PROJECT
+from helpers.grid import jobs, runs, search, stack, workers
+from tests.grid.grids import content, in_this_process, recipes
 
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
-    """The small grid, trained unit after unit without an incident."""
-    return content(search.search(units(), tmp_path_factory.mktemp("units"), in_this_process))
+    """The small grid, trained without an incident."""
+    return content(search.search(recipes(), tmp_path_factory.mktemp("runs"), in_this_process))
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The recipes that have been trained in this process, in order."""
+    seen = []
+    measure = runs.measure
+
+    def watch(recipe, *rest):
+        seen.append(recipe)
+        return measure(recipe, *rest)
+
+    monkeypatch.setattr(runs, "measure", watch)
+    return seen
 
 
 def test_each_run_is_the_network_trained_by_itself(tmp_path):
-    found = search.search(units(), tmp_path, in_this_process)
+    found = search.search(recipes(), tmp_path, in_this_process)
     training, _ = data.load_training()
-    assert len(found) == 16 and len(list(tmp_path.iterdir())) == 4
+    assert len(found) == 16 and len(list(tmp_path.iterdir())) == 16
     for recipe, run in list(found.items())[::3]:
         alone = stack.train([recipe], training)[recipe]
         assert run.recipe == recipe and run.weights.tobytes() == alone.tobytes()
 
 
-@pytest.mark.parametrize(("workers", "largest"), [(1, 9), (4, 1)])
-def test_any_number_of_processes_and_any_units_give_the_same(expected, tmp_path, workers, largest):
-    where = executors.executor_for("processes", workers)
-    assert content(search.search(units(largest), tmp_path, where)) == expected
+def test_processes_give_the_same_and_end(expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "make_jobs", partial(jobs.make_jobs, largest=1))
+    where = workers.executor_for("processes", 3)
+    assert content(search.search(recipes(), tmp_path, where)) == expected
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.parametrize("largest", [1, 3, 9])
+def test_four_threads_of_one_process_and_any_stacks_give_the_same(
+    expected, tmp_path, monkeypatch, largest
+):
+    monkeypatch.setattr(search, "make_jobs", partial(jobs.make_jobs, largest=largest))
+    together = search.search(recipes(), tmp_path, lambda: in_this_process(4), num_workers=4)
+    assert content(together) == expected
+
+
+def test_an_executor_from_elsewhere_will_do(expected, tmp_path):
+    loky = pytest.importorskip("joblib.externals.loky")
+    executor = loky.get_reusable_executor(2, env={"PYTHONPATH": str(PROJECT)})
+    where = partial(nullcontext, executor)
+    assert content(search.search(recipes(), tmp_path, where, num_workers=2)) == expected
+    executor.shutdown(kill_workers=True)
+
+
 def test_workers_do_not_hear_ctrl_c():
-    with executors.processes(1) as executor:
+    with workers.processes(1) as executor:
         assert executor.submit(signal.getsignal, signal.SIGINT).result() is signal.SIG_IGN
 
 
+def test_there_are_no_more_processes_than_memory_for_them(monkeypatch):
+    monkeypatch.setattr(workers, "available_memory", lambda: int(3.5 * workers.WORKER_MEMORY))
+    with workers.processes(8) as executor:
+        assert executor.num_workers == 3
+        assert executor.look() == "memory for 3 instead of 8 processes"
+    monkeypatch.setattr(workers, "available_memory", lambda: 0)
+    with workers.processes() as executor:
+        assert executor.num_workers == 1
+
+
 NO_SPACE = OSError(28, "No space left on device")
-STOPPED = ["stopped, 3 of 4 units saved; resume = True goes on from there"]
+STOPPED = "stopped; 5 of 16 runs are saved; resume = True, or --resume, goes on from there"
 
 
-@pytest.mark.parametrize(
-    ("error", "line"), [(KeyboardInterrupt(signal.SIGTERM), STOPPED), (NO_SPACE, [])]
-)
+@pytest.mark.parametrize("error", [KeyboardInterrupt(signal.SIGTERM), NO_SPACE])
 def test_a_stopped_search_goes_on_and_trains_only_what_is_missing(
-    expected, tmp_path, monkeypatch, error, line
+    expected, tmp_path, monkeypatch, trained, error
 ):
-    save = search.save
-
-    def stop(folder, *rest):
-        if len(list(folder.glob("*.npz"))) == 3:
+    def stop(folder, name, result):
+        if len(list(folder.glob("*.npz"))) == 5:
             raise error
-        save(folder, *rest)
+        save(folder, name, result)
 
+    save = runs.save
     with monkeypatch.context() as patched, pytest.raises(type(error)) as stopped:
+        patched.setattr(runs, "epoch_file", lambda folder, job: tmp_path / "elsewhere" / "file")
+        patched.setattr(runs.RunFolder, "begin", lambda self, job: None)
         patched.setattr(search, "save", stop)
-        search.search(units(), tmp_path, in_this_process)
-    assert stopped.value is error and getattr(error, "_render_traceback_", list)() == line
-    seen = []
-    found = search.search(units(), tmp_path, in_this_process, True, seen.append)
-    assert seen[0].startswith("12 of 16 runs") and seen[-1].startswith("16 of 16 runs")
-    search.search(units(), tmp_path, in_this_process, True, seen.append)
-    assert seen[-1].endswith("0:00 elapsed, about 0:00 left")
-    assert content(found) == expected
+        search.search(recipes(), tmp_path, in_this_process)
+    if error is NO_SPACE:
+        assert stopped.value is NO_SPACE
+    else:
+        assert stopped.value._render_traceback_() == [f"SearchStopped: {STOPPED}"]
+
+    trained.clear()
+    more = recipes(learning_rate=[0.05, 0.1, 0.2])  # other jobs than before
+    found = search.search(more, tmp_path, in_this_process, resume=True)
+    assert len(trained) == len(set(trained)) == 24 - 5
+    again = search.search(recipes(num_epochs=[1]), tmp_path, in_this_process, resume=True)
+    assert len(trained) == 24 - 5 and len(again) == 8
+    assert content({recipe: found[recipe] for recipe in recipes()}) == expected
+
+
+def test_a_shorter_run_is_saved_before_the_longer_one_ends(tmp_path, monkeypatch, trained):
+    monkeypatch.setattr(search, "REPORT_EVERY", 0.01)
+    both = recipes(num_hidden_layers=[0], learning_rate=[0.1], batch_size=[100], num_epochs=[1, 9])
+
+    def stop(line):
+        if "1 of 2 runs" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(search.SearchStopped, match="1 of 2 runs are saved"):
+        search.search(both, tmp_path, in_this_process, on_progress=stop)
+    trained.clear()
+    assert len(search.search(both, tmp_path, in_this_process, resume=True)) == 2
+    assert trained == [both[1]]
+
+
+def test_what_is_there_counts_only_if_the_search_resumes(tmp_path, trained):
+    for _ in range(2):
+        search.search(recipes(), tmp_path, in_this_process)
+    assert len(trained) == 32
+
+
+def test_repeats_join_the_queue_once_the_grid_is_there(tmp_path, trained):
+    calls = []
+
+    def repeats(found):
+        calls.append(set(found))
+        return jobs.repeats(recipes()[:2], 2)
+
+    beyond = recipes(learning_rate=[0.2])
+    found = search.search(
+        recipes(), tmp_path, in_this_process, beyond=beyond, repeats=repeats, resume=True
+    )
+    assert set(found) == {*recipes(), *beyond, *jobs.repeats(recipes()[:2], 2)}
+    assert len(calls) == 1 and calls[0] >= set(recipes())
+    assert len(trained) == 16 + 8 + 4
+    search.search(recipes(), tmp_path, in_this_process, repeats=repeats, resume=True)
+    assert len(calls) == 2 and len(trained) == 16 + 8 + 4
 
 
 def change_a_byte(path):
@@ -78,7 +165,7 @@ def change_a_byte(path):
 
 
 def rewrite(**changes):
-    """Give a function that changes arrays of a unit file; None takes one out."""
+    """Give a function that changes arrays of a run's file; None takes one out."""
 
     def damage(path):
         with np.load(path) as file:
@@ -93,7 +180,7 @@ def rewrite(**changes):
 UNFIT = {
     "a missing key": rewrite(accuracy=lambda arrays: None),
     "one more key": rewrite(seconds=lambda arrays: np.zeros(4)),
-    "another shape": rewrite(accuracy=lambda arrays: arrays["accuracy"][:, None]),
+    "another shape": rewrite(accuracy=lambda arrays: arrays["accuracy"][None]),
     "another type": rewrite(weights=lambda arrays: arrays["weights"].astype(float)),
     "NaN": rewrite(weights=lambda arrays: arrays["weights"] * np.float32(np.nan)),
     "one more weight": rewrite(weights=lambda arrays: np.append(arrays["weights"], np.float32(1))),
@@ -106,68 +193,118 @@ UNFIT = {
 }
 
 
-def test_an_unfit_file_is_trained_again_and_told(expected, tmp_path):
-    search.search(units(), tmp_path, in_this_process)
-    paths = [search.unit_file(tmp_path, unit) for unit in units()]
+def test_an_unfit_file_is_trained_again_and_told(expected, tmp_path, trained):
+    search.search(recipes(), tmp_path, in_this_process)
+    paths = [tmp_path / f"{jobs.fingerprint(recipe)}.npz" for recipe in recipes()]
     whole = paths[2].read_bytes()
     for how, damage in UNFIT.items():
         paths[2].write_bytes(whole)
-        assert search.load(tmp_path, units()[2])
+        assert runs.RunFolder(tmp_path, resume=True).read(recipes()[2]), how
         damage(paths[2])
-        assert not search.load(tmp_path, units()[2]), how
+        assert not runs.RunFolder(tmp_path, resume=True).read(recipes()[2]), how
     change_a_byte(paths[0])
-    assert search._take_up(units(), tmp_path, resume=False) == ({}, 0)
+    trained.clear()
     seen = []
-    found = search.search(units(), tmp_path, in_this_process, True, seen.append)
-    assert seen[0].startswith("8 of") and seen[0].endswith("; damaged files, trained again: 2")
-    assert content(found) == expected
+    found = search.search(recipes(), tmp_path, in_this_process, 0, True, seen.append)
+    assert "14 of 16 runs" in seen[0] and seen[0].endswith("; damaged files, trained again: 2")
+    assert len(trained) == 2 and content(found) == expected
 
 
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
-def test_a_worker_that_is_hit_loses_no_run(expected, tmp_path, signum):
-    hitter = threading.Thread(target=hit_one_child, args=(signum,))
-    hitter.start()
-    found = search.search(units(), tmp_path, lambda: executors.processes(2))
-    hitter.join()
-    assert content(found) == expected
+def test_a_worker_that_is_killed_loses_no_run(expected, tmp_path):
+    killed = []
+
+    def kill(line):
+        if list(tmp_path.glob("*.npz")) and not killed:
+            killed.append(multiprocessing.active_children()[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    where = partial(workers.processes, 2)
+    found = search.search(recipes(), tmp_path, where, on_progress=kill)
+    assert killed and content(found) == expected
 
 
-def hit_one_child(signum):
-    while not multiprocessing.active_children():
-        time.sleep(0.01)
-    time.sleep(0.7)
-    os.kill(multiprocessing.active_children()[0].pid, signum)
+class Failing:
+    """An executor whose jobs end as it is told."""
+
+    def __init__(self, **outcome):
+        self.outcome = outcome
+
+    def submit(self, function, *arguments):
+        future = Future()
+        if "exception" in self.outcome:
+            future.set_exception(self.outcome["exception"])
+        else:
+            future.set_result(self.outcome["result"])
+        return future
 
 
-def test_a_worker_with_other_code_is_refused(tmp_path):
-    unit = units()[0]
-    found = search.train_unit(unit, tmp_path) | {"fingerprint": "0" * 16}
-    with pytest.raises(executors.ExecutorError, match="expected " + unit.fingerprint):
-        search.save(tmp_path, unit, found)
-    assert not list(tmp_path.glob("*.npz"))
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        ({"exception": BrokenExecutor("a long story")}, "worker processes die again and again"),
+        ({"result": {"0" * 16: {}}}, "a worker has another version of helpers"),
+    ],
+)
+def test_workers_that_are_of_no_use_end_the_search_in_one_line(tmp_path, outcome, words):
+    where = partial(nullcontext, Failing(**outcome))
+    with pytest.raises(workers.WorkerError) as error:
+        search.search(recipes(), tmp_path, where)
+    assert str(error.value).startswith(words) and "\n" not in str(error.value)
+    assert str(error.value).endswith(
+        "; 0 of 16 runs are saved; resume = True, or --resume, goes on from there"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_diverging_member_is_marked_and_disturbs_nobody(expected, tmp_path):
-    found = search.search(units(3, learning_rate=[0.05, 0.1, 1e38]), tmp_path, in_this_process)
+    wild_too = recipes(learning_rate=[0.05, 0.1, 1e38])
+    found = search.search(wild_too, tmp_path, in_this_process)
     wild = [found.pop(recipe) for recipe in list(found) if recipe.learning_rate == 1e38]
     assert len(wild) == 8 and all(np.isnan([run.accuracy, run.cross_entropy]).all() for run in wild)
     assert all(np.isfinite(run.weights).all() for run in wild)
     assert content(found) == expected
 
 
-def test_progress_is_told_inside_a_unit(tmp_path, monkeypatch):
+def test_progress_is_told_inside_a_job(tmp_path, monkeypatch):
     monkeypatch.setattr(search, "REPORT_EVERY", 0.01)
-    seen, [unit] = [], units(9, batch_size=[100])
-    search.unit_file(tmp_path, unit, "epoch").write_text("2 0.99")  # of an earlier search
-    search.search([unit], tmp_path, in_this_process, on_progress=seen.append)
-    assert {"0", "4", "8"} <= {line.split()[0] for line in seen}
-    inside = [line for line in seen if line.startswith("4 of 8")]
-    assert re.search(r"best [1-9]\d\.\d\d%, .* about \d+:\d\d left", inside[-1])
+    seen = []
+    one_job = recipes(batch_size=[100])
+    [job] = jobs.make_jobs(one_job, 1)
+    runs.epoch_file(tmp_path, job).write_text("2")  # of an earlier search
+    search.search(one_job, tmp_path, in_this_process, num_workers=1, on_progress=seen.append)
+    assert seen[0] == "time left not measured yet, 0 of 8 runs, 0:00 elapsed"
+    [inside, *_] = [line for line in seen if "4 of 8" in line]
+    assert re.fullmatch(r"about \d:\d\d left, 4 of 8 runs, best [1-9]\d\.\d\d%, .* elapsed", inside)
+    assert re.fullmatch(r"done, 8 of 8 runs, best [1-9]\d\.\d\d%, \d:\d\d elapsed", seen[-1])
     assert not list(tmp_path.glob("*.epoch"))
 
 
 def test_progress_is_one_readable_line():
-    half = dict.fromkeys(units()[:1], (1, 0.8812))
-    said = "2 of 4 runs, best 88.12%, 1:01 elapsed, about 1:01 left"
-    assert search.progress_line(half, 0, 61.2, 0) == said
-    assert search.progress_line(half, units()[0].cost / 2, 61.2, 0).endswith("about ? left")
+    run = runs.Run(None, 0.3, 0.8812, None, 1.0)
+    wild = runs.Run(None, np.nan, np.nan, None, 1.0)
+    told = search.progress_line([run, wild], 4, elapsed=61.2, passed=3.0, left=6.0, notes=["", "x"])
+    assert told == "about 2:02 left, 2 of 4 runs, best 88.12%, 1:01 elapsed; x"
+    told = search.progress_line([wild], 4, elapsed=3661.0, passed=0.0, left=6.0)
+    assert told == "time left not measured yet, 1 of 4 runs, 61:01 elapsed"
+
+
+def test_the_stop_button_leaves_one_line_that_says_how_to_go_on(tmp_path):
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(PROJECT))
+    try:
+        client.execute(
+            "from helpers.grid import search, workers\n"
+            "from tests.grid.grids import recipes\n"
+            f"search.search(recipes(num_epochs=[200]), {str(tmp_path)!r},\n"
+            "              workers.processes, on_progress=print)"
+        )
+        message = {"msg_type": ""}
+        while message["msg_type"] != "error":
+            message = client.get_iopub_msg(timeout=60)
+            if "0 of 8 runs" in message["content"].get("text", ""):
+                manager.interrupt_kernel()
+        told = message["content"]
+    finally:
+        manager.shutdown_kernel(now=True)
+    line = "stopped; 0 of 8 runs are saved; resume = True, or --resume, goes on from there"
+    assert (told["ename"], told["evalue"]) == ("SearchStopped", line)
+    assert told["traceback"] == [f"SearchStopped: {line}"]
