@@ -80,22 +80,26 @@ def one_image(activations, logits, probabilities, label, before=None):
         Of the same image before it was changed.
     """
     num_hidden = len(activations) - 1
+    names = [f"$h_{number}$" for number in range(1, num_hidden + 1)]
     widths = [1.6] + [0.7] * num_hidden + [1, 1]
     fig, (shown, *axes) = style.figure(2.4, 1, len(widths), width_ratios=widths)
     shown.imshow(activations[0].reshape(IMAGE_SHAPE), cmap="gray_r", vmin=-0.5, vmax=0.5)
     shown.set_axis_off()
-    titles = ["pixels"] + [f"$h_{number}$" for number in range(1, num_hidden + 1)]
-    for ax, title in zip(fig.axes, [*titles, "logits", "probabilities"], strict=True):
-        ax.set_title(title)
     _draw_bars(axes, activations, logits, probabilities)
     axes[-1].patches[label].set_color(style.ORANGE)
     if before:
         _draw_bars(axes, *before, edgecolor=style.GREY, fill=False)
+    for ax, name in zip(axes, [*names, "logits", "probabilities"], strict=True):
+        ax.set_title(name)
     axes[-2].set_yticks(range(len(CLASS_NAMES)), CLASS_NAMES)
     axes[-1].set_xlim(0, 1)
+    return fig, _verdict(probabilities, label)
+
+
+def _verdict(probabilities, label):
     said = probabilities.argmax()
     verdict = "rightly" if said == label else f"but it is “{CLASS_NAMES[label]}”"
-    return fig, f"The network says “{CLASS_NAMES[said]}” at {probabilities.max():.0%}, {verdict}"
+    return f"The network says “{CLASS_NAMES[said]}” at {probabilities.max():.0%}, {verdict}"
 
 
 def _draw_bars(axes, activations, logits, probabilities, **options):

@@ -15,7 +15,7 @@ MISTAKES = [
         "biases from the start",
         "    for n_out in layer_sizes[1:]:\n        bs",
         "    position = 0\n    for n_out in layer_sizes[1:]:\n        bs",
-        "which should begin with weight",
+        "the position in weights",
     ),
     (
         "unpack",
@@ -316,7 +316,7 @@ MISTAKES = [
         "whole range",
     ),
     ("minibatches", "one seed for all", "default_rng(seed)", "default_rng(0)", "the same order"),
-    ("minibatches", "no seed", "default_rng(seed)", "default_rng()", "each time"),
+    ("minibatches", "no seed", "default_rng(seed)", "default_rng()", "give two orders"),
     (
         "minibatches",
         "seed[1] ignored",
@@ -464,7 +464,7 @@ MISTAKES = [
         "expected (58, 88)",
     ),
     ("tile_W0", "columns ignored", "if columns is None:", "if True:", "expected (28, 238)"),
-    ("tile_W0", "zeros in the gaps", "np.nan)", "0.0)", "expected NaN"),
+    ("tile_W0", "zeros in the gaps", "np.nan)", "0.0)", "not all NaN"),
     ("tile_W0", "tiles transposed", "reshape(28, 28)", "reshape(28, 28).T", "transposed"),
     (
         "tile_W0",

@@ -28,22 +28,25 @@ def checks_of_list_runs(layer_sizes, rng):
 
 
 def judge_runs(given, runs):
-    """The number of a run counts through all values like an odometer, seeds turning fastest."""
+    """Compare each run with the one that its number stands for."""
     values = {name: given[name] for name in FACTORS}
     values["seed"] = range(given["seed"], given["seed"] + given["num_seeds"])
-    num_runs = prod(map(len, values.values()))
-    runs = a_list(runs, num_runs, "the list of runs")
-    for number, run in enumerate(runs):
+    num_runs = prod(len(each) for each in values.values())
+    for number, run in enumerate(a_list(runs, num_runs, "the list of runs")):
         is_recipe = isinstance(run, dict) and list(run) == ["Recipe"]
         expect(is_recipe, f"run {number} is no sgd.Recipe: {run!r:.60}")
-        run = run["Recipe"]
-        rest, expected = number, {}
-        for name in reversed(values):
-            rest, digit = divmod(rest, len(values[name]))
-            expected[name] = values[name][digit]
-        hidden = [expected.pop("num_units")] * expected.pop("num_hidden_layers")
-        expected["layer_sizes"] = [784, *hidden, 10]
-        expected |= {"shuffle_seed": expected["seed"], "alpha": given["alpha"]}
-        for name, value in expected.items():
-            line = f"run {number} has {name} = {run[name]}, expected {value}"
-            expect(run[name] == value, line)
+        for name, value in run_of(number, values).items():
+            found = run["Recipe"][name]
+            expect(found == value, f"run {number} has {name} = {found}, expected {value}")
+        alpha = run["Recipe"]["alpha"]
+        expect(alpha == given["alpha"], f"run {number} has alpha = {alpha}")
+
+
+def run_of(number, values):
+    """Read a number as an odometer does: each digit a value, the last of them turning fastest."""
+    run = {}
+    for name in reversed(values):
+        number, digit = divmod(number, len(values[name]))
+        run[name] = values[name][digit]
+    hidden = [run.pop("num_units")] * run.pop("num_hidden_layers")
+    return run | {"layer_sizes": [784, *hidden, 10], "shuffle_seed": run["seed"]}

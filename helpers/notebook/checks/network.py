@@ -80,19 +80,17 @@ def judge_order(given, layers):
     biases = [b for _, b in layers]
     by_columns = [W.T for W in matrices]
     layer_by_layer = [array for pair in layers for array in pair]
-    for order, line in (
-        ([*by_columns, *biases], "the matrices are filled by columns, expected row by row"),
-        (layer_by_layer, "the order is W1, b1, W2, b2; expected all matrices, then all biases"),
-        ([*biases, *matrices], "the biases come first, expected all matrices, then all biases"),
-    ):
-        right_after_all = is_running([*matrices, *biases])
-        expect(right_after_all or not is_running(order), line)
-    start = 0
-    for array in (*matrices, *biases):
-        positions = start + np.arange(array.size).reshape(array.shape)
-        name = f"the array of shape {array.shape}, which should begin with weight {start},"
-        expect_close(array, positions, name)
-        start += array.size
+    orders = {
+        "the matrices are filled by columns, expected row by row": [*by_columns, *biases],
+        "the order is W1, b1, W2, b2; expected all matrices, then all biases": layer_by_layer,
+        "the biases come first, expected all matrices, then all biases": [*biases, *matrices],
+    }
+    right = [*matrices, *biases]
+    for line, arrays in orders.items():
+        expect(is_running(right) or not is_running(arrays), line)
+    found = np.concatenate([array.ravel() for array in right])
+    name = "of all matrices, row by row, and then all biases the position in weights"
+    expect_close(found, given["weights"], name)
 
 
 def is_running(arrays):
@@ -136,20 +134,17 @@ def judge_units(given, result):
     activations, logits = a_list(result, 2, "the result (activations, logits)")
     layers, images = given["layers"], given["images"]
     name = "activations (what each layer reads: the images first, and no logits)"
-    a_list(activations, len(layers), name)
-    for number, (W, _) in enumerate(layers):
-        an_array(activations[number], (W.shape[1], len(images)), f"h_{number}")
-    an_array(logits, (len(layers[-1][1]), len(images)), "logits")
-    expect_close(activations[0], images.T, "h_0, the transpose of the images,")
-    for number, (W, b) in enumerate(layers, start=1):
+    outputs = [*a_list(activations, len(layers), name)[1:], logits]
+    expect_close(an_array(activations[0], images.T.shape, "h_0"), images.T, "h_0, images.T,")
+    for number, ((W, b), h, output) in enumerate(zip(layers, activations, outputs, strict=True), 1):
         is_top = number == len(layers)
-        found = logits if is_top else activations[number]
         name = "logits" if is_top else f"h_{number}"
+        why = " (z itself, without ReLU)" if is_top else " (max(z, 0))"
+        found = an_array(output, (len(b), len(images)), name)
         for unit, image in np.ndindex(found.shape):
-            z = np.dot(W[unit], activations[number - 1][:, image]) + b[unit]
-            expected = z if is_top or z.real > 0 else 0
-            why = " (z itself, without ReLU)" if is_top else " (max(z, 0))"
-            expect_close(found[unit, image], expected, f"{name}[{unit}, {image}]", why)
+            z = np.dot(W[unit], h[:, image]) + b[unit]
+            passed_on = z if is_top or z.real > 0 else 0
+            expect_close(found[unit, image], passed_on, f"{name}[{unit}, {image}]", why)
 
 
 # ---- A3: softmax and log_loss

@@ -1,5 +1,7 @@
 """Checks of exercises A5 and A6: minibatches and the step."""
 
+from itertools import combinations
+
 import numpy as np
 
 from helpers import network
@@ -11,83 +13,61 @@ from helpers.notebook.checks.structure import Check, an_array, expect, kind, rec
 
 def checks_of_minibatches(layer_sizes, rng):
     seed = int(rng.integers(1, 1_000))
-    seeds = [seed, seed + 1, [seed, 1], [seed, 2], [seed + 1, 1], [1, seed], [2, seed]]
-    one_order = {"num_images": 200, "batch_size": 8, "seed": seed}
-    given = one_order | {"seed": seeds}
-    checks = [
-        Check(
-            f"{num_images} images in batches of {batch_size}",
-            {"num_images": num_images, "batch_size": batch_size, "seed": seed},
-            judge_batches,
-            unique=False,
-        )
-        for num_images, batch_size in ((20, 8), (12, 4), (3, 5), (7, 1))
-    ]
-    checks.append(Check("the whole range is shuffled", one_order, judge_shuffled, unique=False))
-    checks.append(
-        Check("seeds, also lists of them", given, judge_seeds, draw_with_each, unique=False)
-    )
-    return checks
+    lists = [[seed, 1], [seed, 2], [seed + 1, 1], [1, seed]]
+    calls = {
+        "20 images in batches of 8": (20, 8, judge_batches),
+        "12 images in batches of 4": (12, 4, judge_batches),
+        "3 images in batches of 5": (3, 5, judge_batches),
+        "the whole range is shuffled": (200, 8, judge_shuffled),
+    }
+    checks = []
+    for what, (num_images, batch_size, judge) in calls.items():
+        given = {"num_images": num_images, "batch_size": batch_size, "seed": seed}
+        checks.append(Check(what, given, judge, unique=False))
+    given = given | {"seed": [seed, seed + 1, *lists, seed, lists[0]]}
+    what = "seeds, also lists of them"
+    return [*checks, Check(what, given, judge_seeds, draw_with_each, unique=False)]
 
 
 def judge_batches(given, batches):
     """Every image once, and all batches full but the last one."""
-    num_images, batch_size = given["num_images"], given["batch_size"]
-    full, rest = divmod(num_images, batch_size)
-    expected = [batch_size] * full + [rest] * (rest > 0)
-    order = read_order(batches)
-    sizes = [len(batch) for batch in batches]
-    line = f"{num_images} images come in batches of {sizes}, expected {expected}"
-    expect(sizes == expected, line)
-    missing = sorted(set(range(num_images)) - set(order))
-    expect(not missing, f"of {num_images} images these are in no batch: {missing[:5]}")
-
-
-def read_order(batches):
-    """Read batches of positions: all positions in their order."""
     if not isinstance(batches, np.ndarray):  # equal batches may come as one array
-        line = f"batches is {kind(batches)}, expected a list of arrays"
-        expect(isinstance(batches, list), line)
-    order = []
-    for number, batch in enumerate(batches):
-        entries = an_array(batch, np.shape(batch)[:1], f"batches[{number}]")
-        line = f"batches[{number}] holds {entries.dtype} numbers, expected whole ones: positions"
-        expect(entries.dtype.kind in "iu", line)
-        order.extend(entries.tolist())
-    return order
+        expect(isinstance(batches, list), f"batches is {kind(batches)}, expected a list of arrays")
+    positions = range(given["num_images"])
+    size = given["batch_size"]
+    expected = [len(positions[start : start + size]) for start in positions[::size]]
+    sizes = [np.size(batch) for batch in batches]
+    expect(sizes == expected, f"{len(positions)} images in batches of {sizes}, expected {expected}")
+    order = an_array(np.concatenate(batches), (len(positions),), "the order of the images")
+    missing = sorted(set(positions) - set(order.tolist()))
+    expect(not missing, f"of {len(positions)} images these are in no batch: {missing[:5]}")
+    expect(order.dtype.kind in "iu", f"positions are {order.dtype}, expected whole numbers")
 
 
 def judge_shuffled(given, batches):
+    """In a random order neighbours are a third of the range apart, on average."""
     judge_batches(given, batches)
-    order = np.array(read_order(batches))
-    distance = np.abs(np.diff(order)).mean()
+    apart = np.abs(np.diff(np.concatenate(batches))).mean()
     usual = given["num_images"] / 3
-    line = (
-        f"neighbours stay close together (on average {distance:.1f} places apart, expected about "
-        f"{usual:.0f}): shuffle the whole range, not inside or between blocks"
-    )
-    expect(distance > 0.75 * usual, line)
+    line = f"neighbours are {apart:.1f} places apart on average, expected about {usual:.0f}"
+    expect(apart > 0.75 * usual, f"{line}: shuffle the whole range, not inside or between blocks")
 
 
 def draw_with_each(minibatches, num_images, batch_size, seed):
-    """Draw an epoch with each of the seeds, and with the first one and the last one again."""
-    seeds = [*seed, seed[0], seed[-1]]
-    return [np.concatenate(minibatches(num_images, batch_size, each)) for each in seeds]
+    """Draw an epoch with each of the seeds."""
+    return [np.concatenate(minibatches(num_images, batch_size, each)) for each in seed]
 
 
 def judge_seeds(given, orders):
     """The same seed gives the same order, any other one another order."""
     seeds = given["seed"]
-    shape = len(seeds) + 2, given["num_images"]
-    *drawn, first_again, last_again = an_array(orders, shape, "the orders drawn with these seeds")
-    twice = (seeds[0], drawn[0], first_again), (seeds[-1], drawn[-1], last_again)
-    for seed, order, again in twice:
-        line = f"seed = {seed} gives another order each time it is used"
-        expect(np.array_equal(order, again), line)
-    for k, order in enumerate(drawn):
-        for other in range(k):
-            line = f"seed = {seeds[other]} and seed = {seeds[k]} give the same order"
-            expect(not np.array_equal(order, drawn[other]), line)
+    shape = len(seeds), given["num_images"]
+    orders = an_array(orders, shape, "the orders drawn with these seeds")
+    for one, other in combinations(range(len(seeds)), 2):
+        are_same = np.array_equal(orders[one], orders[other])
+        found = "the same order" if are_same else "two orders"
+        line = f"seed = {seeds[one]} and seed = {seeds[other]} give {found}"
+        expect(are_same == (seeds[one] == seeds[other]), line)
 
 
 # ---- A6: step
