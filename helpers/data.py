@@ -1,7 +1,7 @@
 """Fashion-MNIST from the four original files in data/: read, verified, scaled, split.
 
-Nothing is downloaded. A file is believed if its SHA-256 is that of the original; otherwise whatever
-reads it raises `DataError`. The test images are read by a function of their own, so that a notebook
+Nothing is downloaded. A file is accepted if its SHA-256 is that of the original; otherwise reading
+it raises `DataError`. The test images are read by a function of their own, so that a notebook
 shows where it opens them. Left out: augmentation, and any other data set.
 """
 

@@ -1,4 +1,4 @@
-"""Where things are, and writes that cannot be seen half done.
+"""Where things are, and writes that are never seen half done.
 
 Every file is written beside its final place, flushed to disk and renamed: whoever reads finds
 the old content or the new one, never a torn one. `path` is a str or Path. Nothing here knows of
@@ -72,7 +72,7 @@ def write_bytes(path, content):
 
 
 def read_bytes(path):
-    """Read a whole file; what is no regular file (a FIFO never ends) is an OSError as well."""
+    """Read a whole file; anything but a regular file (a FIFO never ends) is an OSError."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a regular file")
     return path.read_bytes()

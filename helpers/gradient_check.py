@@ -145,7 +145,7 @@ def relative_error(found, expected):
 
 
 def rounding_error(value, step, num_weights):
-    """Foretell the 2-norm of the rounding in forward differences of a function near `value`.
+    """Predict the 2-norm of the rounding in forward differences of a function near `value`.
 
     Each of two evaluations is wrong by about u |f|, so each difference by sqrt(2) u |f| / h.
     """

@@ -2,9 +2,9 @@
 
 Values shown by `notebook.record` are compared as numbers, with the tolerance that was recorded;
 what is shown as varying may say anything, but must be there; all else is compared by nbval. Three
-things that nbval lets pass fail here: stderr, a cell that was never run and outputs (pictures among
-them) that are missing, added or in another place. Pictures may differ as another network's do, and
-no more. Left out: what a notebook must be to be committed (test_recorded_notebooks.py).
+things that nbval accepts fail here: stderr, a cell that was never run, and outputs (pictures among
+them) that are missing, added or in another place. Pictures may differ as far as those of two
+networks do. Left out: what a notebook must be to be committed (test_recorded_notebooks.py).
 """
 
 import base64

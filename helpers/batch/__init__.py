@@ -1,1 +1,1 @@
-"""Runs without a person: the command line, papermill, lock and publishing."""
+"""Unattended runs: the command line, papermill, and the publishing of results."""

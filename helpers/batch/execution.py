@@ -1,4 +1,4 @@
-"""Notebooks as programs: run through papermill, told line by line, freed of what is by chance."""
+"""Run notebooks as programs, through papermill; remove what differs from run to run."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a command asks for: its words become checked parameters for each part, or a refusal.
+"""What a command asks for: checked parameters for each part, or one line that says what is wrong.
 
 The parameters' ranges and their wording are those of `helpers.notebook.parameters`. Left out:
 running (`helpers.batch.command_line`).

@@ -1,4 +1,4 @@
-"""Signals that end a run in order: Ctrl-C, a kill, a closed terminal.
+"""Signals that end a run cleanly: Ctrl-C, a kill, a closed terminal.
 
 A signal raises nothing where it happens to arrive. It is noted, and the running kernel is killed;
 what waits for the kernel then fails, cleans up as after any failure, and `check` says why. So any

@@ -2,9 +2,10 @@
 
 With namespaces (`unshare` of util-linux, Linux) the student's process sees Python and the system's
 libraries, read only, an empty folder in memory to work in, no network and no other process, and it
-has no privilege left to change that; all it started ends with it, as the kernel's doing. Without
-them it is a process in a session of its own, with limits on time, memory and files: its leftovers
-are looked for and ended, but it can read and write what you can. Which of the two it is, is said.
+has no privilege left to change that; the kernel ends all that it started together with it. Without
+them it is a process in a session of its own, with limits on time, memory and files: what it leaves
+running is looked for and ended, but it can read and write what you can. The report says which of
+the two it was.
 
 Left out: a limit on the memory of all processes of a submission together, and any protection from
 faults of the kernel. For that, run the whole command in a container or a virtual machine.

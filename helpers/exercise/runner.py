@@ -4,7 +4,7 @@ This file is run as a program that has nothing of ours beside it; `isolation` st
 through standard input: the files of `helpers`, with the student's in place of one of ours, and what
 to call. Each job gets a process of its own, forked here when NumPy is already imported, so that an
 endless loop or a crash costs one exercise; whatever that process has started is ended with it. What
-came back goes to standard output. No right answer is in here: right and wrong is the grader's word.
+came back goes to standard output. No right answer is in here: the grader decides what is right.
 """
 
 import base64

@@ -1,9 +1,9 @@
 """What students handed in: folders and zip files, read without unpacking anything.
 
 Only files that may be a student's are read, by name, into memory: the files with exercises in them
-and Python files that the hand-out has not. So a path that leads out of an archive leads nowhere,
-and a file that unpacks to gigabytes is cut off. A submission may hold the folder `helpers` itself,
-the whole hand-out, either of them some folders deeper, or a single zip file.
+and Python files that the hand-out does not have. So a path that leads out of an archive leads
+nowhere, and a file that unpacks to gigabytes is cut off. A submission may hold the folder `helpers`
+itself, the whole hand-out, either of them some folders deeper, or a single zip file.
 """
 
 import hashlib

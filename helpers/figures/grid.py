@@ -1,4 +1,4 @@
-"""The figures of part C: what each hyperparameter does, and what lies beyond the grid.
+"""The figures of part C: what each hyperparameter does, and recipes that the grid does not hold.
 
 Each function takes a table, a DataFrame with one row a run and the columns of
 `helpers.grid.table`; the accuracy of a run that diverged is not a number.

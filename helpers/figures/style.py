@@ -130,7 +130,7 @@ def show_tiles(ax, rows, columns, cmap, limit, names=()):
 
 
 def without_frame(ax):
-    """Take off what only disturbs around images and maps: ticks, spines, grid."""
+    """Remove ticks, spines and grid, which only distract around images and maps."""
     ax.tick_params(which="both", length=0)
     ax.spines[:].set_visible(False)
     ax.grid(visible=False)

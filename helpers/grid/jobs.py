@@ -43,7 +43,7 @@ class Job:
 
     @property
     def cost(self):
-        """float : expected work, to start the longest job first and to foretell the end."""
+        """float : expected work, to start the longest job first and to predict the end."""
         members = checkpoints(self.recipes)
         steps = self.num_epochs * math.ceil(54_000 / self.recipes[0].batch_size)
         weights = sum(network.num_weights(member.layer_sizes) for member in members)

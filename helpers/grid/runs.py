@@ -146,7 +146,7 @@ class RunFolder:
         return None
 
     def begin(self, job):
-        """Put down that a job is in training; its workers tell in this file how far it is."""
+        """Note that a job is in training; its workers write to this file how far it is."""
         write_text(epoch_file(self.path, job), "0")
 
     def epoch(self, job):
@@ -156,5 +156,5 @@ class RunFolder:
         return 0
 
     def end(self, job):
-        """Forget that a job was in training."""
+        """Remove the note that a job is in training."""
         epoch_file(self.path, job).unlink(missing_ok=True)

@@ -175,7 +175,7 @@ class _State:
         return job
 
     def end(self, job):
-        """Take note that a job is no longer in training."""
+        """Note that a job is no longer in training."""
         self.in_training.remove(job)
         self.folder.end(job)
 
@@ -223,7 +223,7 @@ class _State:
 
 
 def progress_line(runs, num_wanted, elapsed, passed, left, notes=()):
-    """Say in one line how far a search is; the time left comes from what took how long so far.
+    """Say in one line how far a search is; the time left is estimated from the jobs so far.
 
     Parameters
     ----------

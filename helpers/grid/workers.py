@@ -37,7 +37,7 @@ UNKNOWN_SIZE = 8
 
 
 class WorkerError(OneLineError):
-    """Workers cannot be had or cannot be used; the message says why."""
+    """There are no workers, or they cannot be used; the message says why."""
 
 
 def executor_for(executor, num_workers=0, scheduler=""):

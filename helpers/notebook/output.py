@@ -1,4 +1,4 @@
-"""Output folders that lose nothing: who writes holds a lock, and results change places at once.
+"""Output folders that lose nothing: writers hold a lock, and results are replaced all at once.
 
 There is a lock for each part. A notebook that runs by itself (papermill, nbconvert, Jupyter) holds
 its own part's, from `read_parameters` to `finish` or to the end of its kernel, so that parts A and

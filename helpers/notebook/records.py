@@ -34,7 +34,7 @@ class RecordError(OneLineError):
 
 @dataclass(frozen=True)
 class Record:
-    """A named number and what it may become in another run; ValueError or TypeError if it is none.
+    """A named number and what it may be in another run; ValueError or TypeError if it is not valid.
 
     The value is None if it is not a finite number; the bound is a key of `BOUNDS`.
     """

@@ -1,7 +1,6 @@
-"""Refusals in one line: the value, what is allowed, where to set it.
+"""Bad parameters, told in one line: the value, what is allowed, where to set it.
 
-The rule that a value breaks is said by pydantic; what is added here is what somebody needs to set
-the value right.
+pydantic words the rule that a value breaks; this module adds what a user needs to put it right.
 """
 
 import difflib
@@ -83,6 +82,6 @@ def _hint(fault):
 
 
 def _short(value):
-    """Show any value in one line of bearable length."""
+    """Show any value in one short line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."

@@ -16,7 +16,7 @@ READS_PARAMETERS = re.compile(r"""\bread_parameters\(["']([a-d])["']""")
 
 
 def collect(where):
-    """Make a table of executed notebooks, whoever executed them; none stops it, whatever is wrong.
+    """Make a table of executed notebooks; a damaged one gets a row that says what is wrong.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def collect(where):
 
 
 def _notebooks(place):
-    """List the notebooks in a place, but for the copies that Jupyter hides in checkpoints."""
+    """List the notebooks in a place, except the copies that Jupyter hides in checkpoints."""
     folder = Path(place).expanduser()
     if folder.is_dir():
         found = [path.relative_to(folder) for path in sorted(folder.rglob("*.ipynb"))]
@@ -85,7 +85,7 @@ def _found_in(notebook):
 
 
 def _state(notebook, code, records):
-    """Say how a run ended, and why so."""
+    """Say how a run ended, and why."""
     counts = [cell["execution_count"] for cell in code]
     ran = [count for count in counts if count is not None]
     injected = cells.tagged(notebook, cells.INJECTED_TAG)

@@ -141,7 +141,7 @@ def check_project(notebook=""):
 
 
 def name_no_folder():
-    """Let warnings, of whatever library, name no folder of this machine: notebooks are published.
+    """Keep this machine's folders out of the warnings of any library: notebooks are published.
 
     What libraries log is shown from errors on; matplotlib logs where it keeps its fonts.
     """
