@@ -32,8 +32,8 @@ from helpers.notebook.output import grid_folder, output_lock
 
 RECORD = Path(__file__).with_name("soak.json")
 MARK = "HELPERS_SOAK_RUN"
-HEARS_HANGUP = "env", "--default-signal=HUP"
-"""Starts a run that hears SIGHUP, even where this program was told not to (nohup)."""
+HEARS_SIGNALS = "env", "--default-signal=HUP,INT"
+"""Starts a run that hears signals, even where this program was told not to (nohup, &)."""
 LOSSES = (
     *("rows_lost", "torn_files", "mixed_sets", "orphans", "temporary_files"),
     *("tracebacks", "other_exit_statuses"),
@@ -62,7 +62,8 @@ KINDS = {
     LIMIT: (COMMAND, None, {0, 1, 2}),
 }
 """Who is hit, with what, and the exit status that the command then has; or 0, if it was done. A
-signal that comes before the run has begun (-2, -15, -1) simply ends the command."""
+signal that comes before the run has begun (-2, -15, -1) simply ends the command; of two that come
+at once, the system may deliver the second first."""
 DISTANCE = 0.5
 """Seconds between two signals, at most."""
 
@@ -80,7 +81,7 @@ def start(command, log=subprocess.DEVNULL, **environment):
     """Start a run whose processes, down to the last grandchild, carry a mark; give both."""
     mark = uuid.uuid4().hex
     environment = os.environ | environment | {MARK: mark}
-    command = [*HEARS_HANGUP, *command]
+    command = [*HEARS_SIGNALS, *command]
     where = {"cwd": files.PROJECT, "env": environment}
     return subprocess.Popen(command, stdout=log, stderr=log, **where), mark
 
@@ -125,7 +126,7 @@ def hit(process, mark, kind, rng):
                 elif kind == TWO_SIGNALS:
                     first, second = rng.choices(ENDING, k=2)
                     victim.send_signal(first)
-                    statuses = {128 + first, -first}
+                    statuses = {128 + first, -first, 128 + second}
                     time.sleep(rng.uniform(0, DISTANCE))
                     with contextlib.suppress(psutil.NoSuchProcess):
                         victim.send_signal(second)
