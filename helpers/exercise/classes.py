@@ -7,19 +7,16 @@ In the folder of results: `grades.csv`, a row for each submission; `feedback/NAM
 student; `feedback/NAME.json`, the same in the form of Gradescope's results.json.
 """
 
-import csv
 import hashlib
-import io
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+import pandas as pd
+
 from helpers import files
 from helpers.exercise import grading, isolation
 from helpers.exercise.submissions import find_submissions
-from helpers.notebook.checks.exercises import EXERCISES
-
-LABELS = list(dict.fromkeys(exercise.label for exercise in EXERCISES))
 
 
 def grade_class(folder, results, seed, num_workers, show=print):
@@ -40,10 +37,12 @@ def grade_class(folder, results, seed, num_workers, show=print):
 
     Returns
     -------
-    list of dict
-        The rows of the table.
+    pandas.DataFrame
+        A row for each submission: name, points of each exercise, total, note.
     """
     submissions = find_submissions(folder)
+    if not submissions:
+        raise FileNotFoundError(f"{folder}: expected a folder or zip file for each student")
     (results / "feedback").mkdir(parents=True, exist_ok=True)
     plan = grading.make_plan(seed)
     show(f"{len(submissions)} submissions, seed {seed}; {isolation.describe(plan.is_walled)}")
@@ -61,9 +60,9 @@ def grade_class(folder, results, seed, num_workers, show=print):
             show(say_progress(row, len(rows), len(submissions), time.monotonic() - start))
     finally:
         pool.shutdown(cancel_futures=True)
-        table = [rows[each.name] for each in submissions if each.name in rows]
-        note_duplicates(table)
-        write_table(results / "grades.csv", table)
+        if rows:
+            table = make_table([rows[each.name] for each in submissions if each.name in rows])
+            files.write_text(results / "grades.csv", table.to_csv(index=False))
     return table
 
 
@@ -87,8 +86,7 @@ def grade_one(submission, plan, folder):
         results = {"score": 0, "tests": []}
     row = {"name": submission.name} | grading.by_exercise(results) | {"total": results["score"]}
     row["note"] = grading.printable(submission.problem)
-    row["fingerprint"] = submission.fingerprint if submission.files else ""
-    return row
+    return row | {"files": submission.fingerprint if submission.files else ""}
 
 
 def key_of(submission, plan):
@@ -107,38 +105,23 @@ def read_stored(path, key):
         return None
 
 
-def note_duplicates(rows):
-    """Note who handed in the same files, to the byte; the fingerprints are taken out."""
-    names = {}
-    for row in rows:
-        names.setdefault(row["fingerprint"], []).append(row["name"])
-    for row in rows:
-        others = [name for name in names[row["fingerprint"]] if name != row["name"]]
-        if row.pop("fingerprint") and others:
-            row["note"] = f"the same files as {', '.join(others)}"
-
-
-def write_table(path, rows):
-    """Write rows as a table, in UTF-8."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, ["name", *LABELS, "total", "note"], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    files.write_text(path, text.getvalue())
+def make_table(rows):
+    """Make the table of grades; who handed in the same files, to the byte, is noted."""
+    table = pd.DataFrame(rows)
+    for _, same in table[table["files"] != ""].groupby("files"):
+        if len(same) > 1:
+            table.loc[same.index, "note"] += f" the same files: {', '.join(same['name'])}"
+    table["note"] = table["note"].str.strip()
+    return table.drop(columns="files")
 
 
 def feedback(name, results):
-    """Write a student's page: points of each exercise, and what is wrong first with each thing."""
+    """Write a student's page: points of each thing, and what is wrong first with it."""
     lines = [f"# {name}", "", f"{results['score']:g} of {grading.MOST:g} points", ""]
-    function = ""
     for test in results["tests"]:
-        function_before = function
-        function, _, what = test["name"].partition(": ")
-        if function != function_before:
-            lines += ["", f"## {test['number']}  {function}", ""]
         points = f"{test['score']:g} of {test['max_score']:g}"
-        line = test["output"].replace("`", "'")
-        lines.append(f"* {what}: {points}" if line == "right" else f"* {what}: {points}. `{line}`")
+        verdict = test["output"].replace("`", "'")
+        lines.append(f"* {test['number']} {test['name']}, {points}: `{verdict}`")
     lines += ["", "Each exercise was graded with a correct version of all the others."]
     return "\n".join(lines) + "\n"
 

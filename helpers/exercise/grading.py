@@ -258,35 +258,34 @@ def judge(found, plan, problem=""):
 
 
 def grade_exercise(exercise, status, answers, plan):
-    """Judge all calls of an exercise: a test for each thing that it must do."""
+    """Judge an exercise: a test, in Gradescope's form, for each thing that it must do."""
+    faults = find_faults(exercise, status, answers, plan)
+    tests = []
+    for task in TASKS[exercise.function]:
+        beside = faults.get(task.beside, {})
+        lines = [line or beside.get(number) for number, line in faults[task.what].items()]
+        share = lines.count(None) / len(lines)
+        test = {"number": exercise.label, "name": f"{exercise.function}: {task.what}"}
+        test |= {"score": round(share * task.points, 2), "max_score": task.points}
+        test["output"] = printable(next(filter(None, lines), "right"))
+        tests.append(test)
+    return tests
+
+
+def find_faults(exercise, status, answers, plan):
+    """Judge all calls: {what: {number of the problem: what is wrong first, None if nothing}}."""
     missing = f"no answer: {status}"
     if len(answers) == 1 and answers[0].error:
         missing = answers[0].error  # the file cannot be imported
-    lines = defaultdict(dict)  # what -> problem -> what is wrong first, None if nothing is
+    faults = defaultdict(dict)
     for place, (number, check) in enumerate(calls_of(exercise, plan)):
         line = missing
         if place < len(answers):
             line = find_fault(check, answers[place], plan.right[exercise.function][place])
             line = line and f"{check.what}: {line}"
-        task = find_task(exercise.function, check)
-        lines[task.what][number] = lines[task.what].get(number) or line
-    tests = []
-    for task in TASKS[exercise.function]:
-        found = [
-            line or lines[task.beside].get(number) for number, line in lines[task.what].items()
-        ]
-        share = found.count(None) / len(found)
-        wrong = next(filter(None, found), "right")
-        tests.append(
-            {
-                "number": exercise.label,
-                "name": f"{exercise.function}: {task.what}",
-                "score": round(share * task.points, 2),
-                "max_score": task.points,
-                "output": printable(wrong),
-            }
-        )
-    return tests
+        found = faults[find_task(exercise.function, check).what]
+        found[number] = found.get(number) or line
+    return faults
 
 
 def find_task(function, check):

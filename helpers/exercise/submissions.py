@@ -7,9 +7,9 @@ itself, the whole hand-out, either of them some folders deeper, or a single zip 
 """
 
 import hashlib
-import os
 import re
 import zipfile
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -69,22 +69,21 @@ class Submission:
     @property
     def fingerprint(self):
         """str : hash of the files, the same for the same work under another name."""
-        content = hashlib.sha256(self.problem.encode("utf-8", "replace"))
-        for name, text in sorted(self.files.items()):
-            content.update(f"{name!r} {len(text)}\n".encode())
-            content.update(text)
-        return content.hexdigest()[:16]
+        content = repr((self.problem, sorted(self.files.items())))
+        return hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def find_submissions(folder):
     """List the submissions in the folder of a class, by name; none of them is read yet."""
-    names = [name for name in os.listdir(folder) if not name.startswith(".")]
-    paths = [folder / name for name in sorted(names) if name not in IGNORED]
-    stems = [name_of(path) for path in paths]
-    folded = [stem.casefold() for stem in stems]
-    taken = {stem for stem in folded if folded.count(stem) > 1}
-    named = zip(paths, stems, folded, strict=True)
-    return [Submission(path.name if key in taken else stem, path) for path, stem, key in named]
+    paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    paths = [path for path in paths if path.name not in IGNORED]
+    times = Counter(name_of(path).casefold() for path in paths)
+    found = []
+    for path in paths:
+        name = name_of(path)
+        is_taken = times[name.casefold()] > 1
+        found.append(Submission(path.name if is_taken else name, path))
+    return found
 
 
 def name_of(path):
@@ -145,25 +144,21 @@ def find_root(entries):
 
 def list_folder(folder):
     """List the files below a folder, without following links: {path in it: function that reads}."""
-    found = {}
-    for place, folders, names in os.walk(folder):
-        inside = PurePosixPath(Path(place).relative_to(folder).as_posix())
-        if len(inside.parts) >= DEEPEST:
-            folders.clear()
-        for name in names:
-            found[inside / name] = partial(runner.read_file, Path(place, name))
-    return found
+    return {
+        PurePosixPath(path.relative_to(folder)): partial(runner.read_file, path)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def list_zip(path):
     """List the files of an archive: {path in it: function that reads}."""
     archive = zipfile.ZipFile(path)
-    found = {}
-    for info in archive.infolist():
-        name = PurePosixPath(info.filename.replace("\\", "/"))
-        if not info.is_dir():
-            found[name] = partial(read_member, archive, info)
-    return found
+    return {
+        PurePosixPath(info.filename.replace("\\", "/")): partial(read_member, archive, info)
+        for info in archive.infolist()
+        if not info.is_dir()
+    }
 
 
 def read_member(archive, info):
