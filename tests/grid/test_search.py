@@ -48,7 +48,7 @@ def test_each_run_is_the_network_trained_by_itself(tmp_path):
 
 
 def test_processes_give_the_same_and_end(expected, tmp_path, monkeypatch):
-    monkeypatch.setattr(search, "make_jobs", partial(jobs.make_jobs, largest=1))
+    monkeypatch.setattr(jobs, "LARGEST", 1)
     where = workers.executor_for("processes", 3)
     assert content(search.search(recipes(), tmp_path, where)) == expected
     assert not multiprocessing.active_children()
@@ -58,7 +58,7 @@ def test_processes_give_the_same_and_end(expected, tmp_path, monkeypatch):
 def test_four_threads_of_one_process_and_any_stacks_give_the_same(
     expected, tmp_path, monkeypatch, largest
 ):
-    monkeypatch.setattr(search, "make_jobs", partial(jobs.make_jobs, largest=largest))
+    monkeypatch.setattr(jobs, "LARGEST", largest)
     together = search.search(recipes(), tmp_path, lambda: in_this_process(4), num_workers=4)
     assert content(together) == expected
 
