@@ -28,21 +28,27 @@ def losses_by_step(losses):
     num_steps = max(len(each) for each in losses.values())
     ax.set(xlabel="steps", xlim=(0, num_steps), ylabel="cross-entropy (nats), logarithmic")
     ax.set_yscale("log")
-    at_end = {}
-    for rate, each in losses.items():
-        means = _running_means(each[np.isfinite(each)])
-        [curve] = ax.plot(range(1, len(means) + 1), means, label=f"rate {rate:g}")
-        if len(means) == len(each):
-            at_end[rate] = means[-1]
-        else:
-            curve.set_label(f"rate {rate:g}, diverged in step {len(means)}")
-            ax.axvline(len(means), color=curve.get_color(), ls=":")
-    ax.legend(loc="upper right")
-    if at_end:  # among curves that fall, one that explodes would press all others flat
+    at_end = {rate: _draw_losses(ax, rate, each) for rate, each in losses.items()}
+    diverged = [rate for rate, loss in at_end.items() if np.isnan(loss)]
+    ax.legend(loc="best")
+    if len(diverged) < len(
+        losses
+    ):  # among curves that fall, one that explodes would press all others flat
         ax.set_ylim(0.3, 10)
         ax.set_yticks([0.3, 0.5, 1, 2, 5, 10], ["0.3", "0.5", "1", "2", "5", "10"])
         ax.minorticks_off()
-    return fig, _rates_title(at_end, losses.keys() - at_end.keys())
+    return fig, _rates_title(at_end, diverged)
+
+
+def _draw_losses(ax, rate, losses):
+    """Draw one training, up to where it diverged; returns its last mean, NaN if it did."""
+    means = _running_means(losses[np.isfinite(losses)])
+    [curve] = ax.plot(range(1, len(means) + 1), means, label=f"rate {rate:g}")
+    if len(means) == len(losses):
+        return means[-1]
+    curve.set_label(f"rate {rate:g}, diverged in step {len(means)}")
+    ax.axvline(len(means), color=curve.get_color(), ls=":")
+    return np.nan
 
 
 def _running_means(losses):
@@ -52,10 +58,10 @@ def _running_means(losses):
 
 
 def _rates_title(at_end, diverged):
-    rates = ", ".join(f"{rate:g}" for rate in sorted(diverged))
-    if not at_end:
+    rates = ", ".join(f"{rate:g}" for rate in diverged)
+    if len(diverged) == len(at_end):
         return f"Learning rate {rates} is too large: the loss explodes"
-    best = min(at_end, key=at_end.get)
+    best = min(at_end, key=lambda rate: np.nan_to_num(at_end[rate], nan=np.inf))
     exploded = f"; {rates} diverged" if diverged else ""
     return f"Learning rate {best:g} has the lowest loss at the end{exploded}"
 
@@ -79,9 +85,7 @@ def one_image(activations, logits, probabilities, label, before=None):
     before : tuple of (activations, logits, probabilities), optional
         Of the same image before it was changed.
     """
-    num_hidden = len(activations) - 1
-    names = [f"$h_{number}$" for number in range(1, num_hidden + 1)]
-    widths = [1.6] + [0.7] * num_hidden + [1, 1]
+    widths = [1.6] + [0.7] * (len(activations) - 1) + [1, 1]
     fig, (shown, *axes) = style.figure(2.4, 1, len(widths), width_ratios=widths)
     shown.imshow(activations[0].reshape(IMAGE_SHAPE), cmap="gray_r", vmin=-0.5, vmax=0.5)
     shown.set_axis_off()
@@ -89,11 +93,19 @@ def one_image(activations, logits, probabilities, label, before=None):
     axes[-1].patches[label].set_color(style.ORANGE)
     if before:
         _draw_bars(axes, *before, edgecolor=style.GREY, fill=False)
-    for ax, name in zip(axes, [*names, "logits", "probabilities"], strict=True):
-        ax.set_title(name)
-    axes[-2].set_yticks(range(len(CLASS_NAMES)), CLASS_NAMES)
-    axes[-1].set_xlim(0, 1)
+    _name_axes(axes)
     return fig, _verdict(probabilities, label)
+
+
+def _name_axes(axes):
+    """Name the axes of the hidden layers, of the logits and of the probabilities."""
+    *hidden, logits, probabilities = axes
+    for number, ax in enumerate(hidden, start=1):
+        ax.set_title(f"$h_{number}$")
+    logits.set_title("logits")
+    logits.set_yticks(range(len(CLASS_NAMES)), CLASS_NAMES)
+    probabilities.set_title("probabilities")
+    probabilities.set_xlim(0, 1)
 
 
 def _verdict(probabilities, label):
