@@ -8,11 +8,12 @@ when jobs are trained (`helpers.grid.search`, `helpers.grid.workers`).
 """
 
 import hashlib
+import heapq
 import itertools
 import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import scipy
@@ -21,10 +22,18 @@ from helpers import data, files, network
 from helpers.grid import machine
 from helpers.sgd import Recipe
 
+NUM_IMAGES = 54_000
 LARGEST = 9
 """Networks in a stack; more gain nothing."""
-STEP_COST = 300_000
-"""What a network's step costs beside its products, in units of weights times batch size."""
+LARGE_NETWORK = 100_000
+"""Weights above which a network trains alone: its stack would not fit into a processor's cache."""
+STEP, NETWORK, PRODUCT = 20, 5, 27e-6
+"""Microseconds of a step, for each of its networks, and for each weight and image.
+
+Measured on a Cascade Lake core; only what they are to each other matters. A large network takes
+`OUT_OF_CACHE` times as long as that.
+"""
+OUT_OF_CACHE = 1.6
 SOURCES = "network.py", "sgd.py", "data.py", "grid/stack.py", "grid/runs.py"
 CODE = [(files.PROJECT / "helpers" / name).read_text("utf-8") for name in SOURCES]
 """What computes a result and stores it, as it was imported."""
@@ -41,13 +50,16 @@ class Job:
         """int : of the longest run."""
         return max(recipe.num_epochs for recipe in self.recipes)
 
-    @property
+    @cached_property
     def cost(self):
-        """float : expected work, to start the longest job first and to predict the end."""
-        members = checkpoints(self.recipes)
-        steps = self.num_epochs * math.ceil(54_000 / self.recipes[0].batch_size)
-        weights = sum(network.num_weights(member.layer_sizes) for member in members)
-        return steps * (STEP_COST * len(members) + weights * self.recipes[0].batch_size)
+        """float : expected microseconds, to start the longest job first and to predict the end."""
+        batch_size = self.recipes[0].batch_size
+        microseconds = STEP
+        for member in checkpoints(self.recipes):
+            num_weights = network.num_weights(member.layer_sizes)
+            factor = OUT_OF_CACHE if is_large(member) else 1
+            microseconds += factor * (NETWORK + PRODUCT * num_weights * batch_size)
+        return self.num_epochs * math.ceil(NUM_IMAGES / batch_size) * microseconds
 
     @property
     def fingerprint(self):
@@ -136,16 +148,65 @@ def checkpoints(recipes):
     return {max(runs, key=lambda recipe: recipe.num_epochs): runs for runs in found.values()}
 
 
-def make_jobs(recipes, num_workers=1, largest=LARGEST):
-    """Group runs into jobs of at most `largest` networks each; the longest job first."""
-    runs_of, groups = checkpoints(recipes), defaultdict(list)
-    for member in runs_of:
+def is_large(recipe):
+    """Tell whether a network is better trained alone than in a stack."""
+    return network.num_weights(recipe.layer_sizes) > LARGE_NETWORK
+
+
+def make_jobs(recipes, num_workers=1):
+    """Group runs into jobs for a number of workers.
+
+    Large stacks save work, small ones share it evenly. So the groups of runs that can train
+    together are cut into jobs of several costs, and those are taken that end early at little work.
+
+    Parameters
+    ----------
+    recipes : iterable of helpers.sgd.Recipe
+    num_workers : int
+
+    Returns
+    -------
+    list of Job
+        Each run is in one of them; the longest job first.
+    """
+    runs_of = checkpoints(recipes)
+    groups = defaultdict(list)
+    for number, member in enumerate(runs_of):
         widths = frozenset(member.layer_sizes[1:-1])
-        groups[member.batch_size, widths, member.num_epochs].append(member)
-    found = []
+        alone = number if is_large(member) else None
+        groups[member.batch_size, widths, member.num_epochs, alone].append(member)
     for members in groups.values():
-        members.sort(key=lambda member: member.shuffle_seed)
-        for share in np.array_split(np.arange(len(members)), math.ceil(len(members) / largest)):
-            recipes_of_job = [recipe for k in share for recipe in runs_of[members[k]]]
-            found.append(Job(tuple(recipes_of_job)))
-    return sorted(found, key=lambda job: job.cost, reverse=True)
+        members.sort(key=lambda member: member.shuffle_seed)  # so that they share minibatches
+    whole = [Job(tuple(members)) for members in groups.values()]
+    share = total_cost(whole) / num_workers
+    tried = []
+    for part in range(1, 11):
+        limit = share * part / 10
+        jobs = [piece for job in whole for piece in _cut(job, runs_of, limit)]
+        tried.append(sorted(jobs, key=lambda job: job.cost, reverse=True))
+
+    def badness(jobs):
+        return time_needed(jobs, num_workers) + total_cost(jobs) / num_workers
+
+    return min(tried, key=badness)
+
+
+def _cut(job, runs_of, limit):
+    """Cut a job into pieces of at most `LARGEST` networks and about a cost; add all their runs."""
+    members = job.recipes
+    num_jobs = max(math.ceil(len(members) / LARGEST), math.ceil(job.cost / limit))
+    places = np.array_split(np.arange(len(members)), min(num_jobs, len(members)))
+    return [Job(tuple(run for k in each for run in runs_of[members[k]])) for each in places]
+
+
+def total_cost(jobs):
+    """Add up the costs of jobs."""
+    return sum(job.cost for job in jobs)
+
+
+def time_needed(jobs, num_workers):
+    """Predict when workers are done with jobs that they take in this order, in units of cost."""
+    busy_until = [0.0] * num_workers
+    for job in jobs:
+        heapq.heapreplace(busy_until, busy_until[0] + job.cost)
+    return max(busy_until)

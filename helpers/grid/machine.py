@@ -72,8 +72,9 @@ def _group_files(name, controller=""):
 @cache
 def blas_kernels():
     """Name the kernels that NumPy's BLAS has chosen for this processor, e.g. "Haswell"."""
-    pools = (pool for pool in threadpool_info() if pool["user_api"] == "blas")
-    return next(pools, {}).get("architecture", "unknown")
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    pools.sort(key=lambda pool: "numpy" not in pool["filepath"])  # SciPy may bring one of its own
+    return pools[0].get("architecture", "unknown") if pools else "unknown"
 
 
 def machine():

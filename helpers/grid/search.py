@@ -163,9 +163,9 @@ class _State:
             self.queue.sort(key=self._urgency)
 
     def _urgency(self, job):
-        """Longest first; the grid's jobs count double, since the repeats wait for them."""
+        """Longest first; the grid's jobs count half as much again, since repeats wait for them."""
         is_of_grid = any(recipe in self.grid for recipe in job.recipes)
-        return job.cost * (2 if is_of_grid else 1)
+        return job.cost * (1.5 if is_of_grid else 1)
 
     def begin_next(self):
         """Take the most urgent job from the queue."""

@@ -1,8 +1,10 @@
 """Jobs: every run once, in the assignment's order, together where that saves time."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from helpers import data
 from helpers.grid import beyond, jobs, machine, stack
@@ -28,21 +30,35 @@ def networks(job):
     return jobs.checkpoints(job.recipes)
 
 
-def test_the_full_grid_is_nine_stacks_of_nine_networks_longest_first():
+def test_one_worker_gets_the_full_grid_as_nine_stacks_of_nine_networks_longest_first():
     found = make_jobs(list_runs(**FULL))
     assert [(len(job.recipes), len(networks(job))) for job in found] == [(18, 9)] * 9
     assert found == sorted(found, key=lambda job: -job.cost)
     assert found[0].recipes[0].layer_sizes[1] == 50 and found[0].recipes[0].batch_size == 16
 
 
-def test_each_run_is_in_one_job_no_larger_than_asked_by_seeds_which_share_minibatches():
-    runs = list_runs(**FULL | {"num_seeds": 2})
-    for largest in (1, 4, 9):
-        found = make_jobs(runs, largest=largest)
-        assert sorted(map(repr, runs)) == sorted(repr(r) for job in found for r in job.recipes)
-        for job in found:
-            assert len(networks(job)) <= largest
-            stack.Stack(job.recipes, FEW)
+@pytest.mark.parametrize(("num_workers", "most"), [(1, 1.0), (2, 1.05), (8, 1.12), (16, 1.3)])
+def test_workers_are_done_with_the_grid_and_what_is_beside_it_nearly_together(num_workers, most):
+    runs = [*list_runs(**FULL), *beyond.options(), *beyond.members()]
+    runs += jobs.repeats(runs[:5], 3)
+    found = make_jobs(runs, num_workers)
+    assert Counter(set(runs)) == Counter(run for job in found for run in job.recipes)
+    for job in found:
+        stack.Stack(job.recipes, FEW)
+        assert len(networks(job)) == 1 or not any(map(jobs.is_large, job.recipes))
+    ideal = jobs.total_cost(make_jobs(runs, 1)) / num_workers
+    assert jobs.time_needed(found, num_workers) <= most * ideal + 1e-6
+
+
+def test_workers_take_the_next_job_as_soon_as_they_are_free(monkeypatch):
+    monkeypatch.setattr(jobs.Job, "cost", property(lambda job: len(job.recipes)))
+    found = [jobs.Job((None,) * cost) for cost in (5, 4, 3, 3)]  # 5 + 3 and 4 + 3
+    assert jobs.time_needed(found, 2) == 8
+    assert jobs.time_needed(found, 3) == 6 and jobs.time_needed(found, 9) == 5
+
+
+def test_those_with_the_same_minibatches_come_together():
+    found = make_jobs(list_runs(**FULL | {"num_seeds": 2}))
     assert all(len({recipe.shuffle_seed for recipe in job.recipes}) == 1 for job in found)
 
 
@@ -51,22 +67,19 @@ def test_repeats_take_the_next_seeds_for_weights_and_minibatches():
     assert [(each.seed, each.shuffle_seed) for each in found] == [(4, 4), (5, 5)]
 
 
-def test_the_options_are_five_networks_per_seed():
-    found = make_jobs(beyond.options(), largest=5)
-    assert [(len(job.recipes), len(networks(job))) for job in found] == [(7, 5)] * 4
-    assert all(len({recipe.seed for recipe in job.recipes}) == 1 for job in found)
-
-
 def test_the_fingerprint_covers_all_that_decides_the_numbers(monkeypatch):
     recipe = list_runs(**SMALL)[0]
     others = replace(recipe, num_epochs=3), replace(recipe, alpha=0.001)
     found = {jobs.fingerprint(each) for each in (recipe, *others)}
-    assert "np.matmul" in "".join(jobs.CODE) and "np.savez" in jobs.CODE[-1]
+    assert "get_blas_funcs" in "".join(jobs.CODE) and "np.savez" in jobs.CODE[-1]
     for module, name, value in [
         (data, "SPLIT_SEED", 1),
         (machine, "blas_kernels", lambda: "another"),
         (jobs, "CODE", ["another"]),
     ]:
         monkeypatch.setattr(module, name, value)
+        jobs.identity.cache_clear()
         found.add(jobs.fingerprint(recipe))
-    assert len(found) == 6
+    monkeypatch.undo()
+    jobs.identity.cache_clear()
+    assert len(found) == 6 and jobs.fingerprint(recipe) in found
