@@ -136,15 +136,22 @@ def judge_units(given, result):
     name = "activations (what each layer reads: the images first, and no logits)"
     outputs = [*a_list(activations, len(layers), name)[1:], logits]
     expect_close(an_array(activations[0], images.T.shape, "h_0"), images.T, "h_0, images.T,")
-    for number, ((W, b), h, output) in enumerate(zip(layers, activations, outputs, strict=True), 1):
-        is_top = number == len(layers)
-        name = "logits" if is_top else f"h_{number}"
-        why = " (z itself, without ReLU)" if is_top else " (max(z, 0))"
-        found = an_array(output, (len(b), len(images)), name)
-        for unit, image in np.ndindex(found.shape):
-            z = np.dot(W[unit], h[:, image]) + b[unit]
-            passed_on = z if is_top or z.real > 0 else 0
-            expect_close(found[unit, image], passed_on, f"{name}[{unit}, {image}]", why)
+    for number, layer in enumerate(layers, start=1):
+        name = "logits" if number == len(layers) else f"h_{number}"
+        shape = len(layer[1]), len(images)
+        found = an_array(outputs[number - 1], shape, name)
+        expect_units(found, layer, activations[number - 1], name)
+
+
+def expect_units(found, layer, h, name):
+    """Compare what a layer gives, a unit and an image at a time, with what it read."""
+    W, b = layer
+    is_top = name == "logits"
+    why = " (z itself, without ReLU)" if is_top else " (max(z, 0))"
+    for unit, image in np.ndindex(found.shape):
+        z = np.dot(W[unit], h[:, image]) + b[unit]
+        passed_on = z if is_top or z.real > 0 else 0
+        expect_close(found[unit, image], passed_on, f"{name}[{unit}, {image}]", why)
 
 
 # ---- A3: softmax and log_loss
