@@ -177,6 +177,7 @@ MISTAKES = [
         "p has shape",
     ),
     ("softmax", "powers of two", "np.exp(", "np.exp2(", "its largest entry"),
+    ("softmax", "a little more below", "e.sum(axis=0)", "(e.sum(axis=0) + 1e-8)", "0.9999999"),
     ("log_loss", "sum", "np.mean(", "np.sum(", "sum over the images"),
     ("log_loss", "sign", "return np", "return -np", "wrong sign"),
     ("log_loss", "unstable", "top = logits.max(axis=0)", "top = 0", "before exp"),
@@ -277,6 +278,20 @@ MISTAKES = [
         "delta = W.T @ delta",
         "delta = W.T @ np.ones_like(delta)",
         "db",
+    ),
+    (
+        "backprop",
+        "derivative of softmax twice",
+        "delta[labels, np.arange(n)] -= 1",
+        "p = softmax(logits)\n    delta[labels, np.arange(n)] -= 1\n    delta *= p * (1 - p)",
+        "at the top delta is",
+    ),
+    (
+        "backprop",
+        "labels off by one",
+        "delta[labels, np",
+        "delta[labels - 1, np",
+        "at the top delta is",
     ),
     # ---- A5
     (

@@ -292,7 +292,9 @@ def judge_gradient(given, result):
         mistakes = general_mistakes(right_db, n, 0) | {
             "holds a penalty: biases are free of L2": right_db + alpha * b
         }
+        is_top = place == len(layers) - 1
         why = "; all above it is right, so look at how delta is carried down"
+        why = "; at the top delta is (softmax(z) - y) / n" if is_top else why
         recognise(db, right_db, mistakes, f"db{place + 1}", why)
         why = f"; db{place + 1} is right, so look at the product with h"
         mistakes = general_mistakes(right_dW, n, alpha * W) | l2_mistakes(right_dW, n, alpha * W)

@@ -227,7 +227,8 @@ def expect_close(found, expected, name, why=""):
         place = tuple(np.argwhere(~near)[0].tolist())
         value, right = np.asarray(found)[place], np.asarray(expected)[place]
         entry = f"{list(place)}" if place else ""
-        raise Fault(f"{name}{entry} is {value:.6g}, expected {right:.6g}{why}")
+        digits = 6 if f"{value:.6g}" != f"{right:.6g}" else 15
+        raise Fault(f"{name}{entry} is {value:.{digits}g}, expected {right:.{digits}g}{why}")
 
 
 def recognise(found, expected, mistakes, name, why=""):
