@@ -17,8 +17,6 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 import numpy as np
-import torch
-from sklearn.neural_network import MLPClassifier
 
 from helpers import network, sgd
 from helpers.grid.stack import Stack
@@ -50,7 +48,7 @@ def some_steps(shape):
 
 
 def lane_of(shape, material, num_members=1, depths=None):
-    """Make a lane: `num_members` networks of a shape, or of each of some depths instead."""
+    """Make a stack: `num_members` networks of a shape, or of each of some depths instead."""
     recipes = [
         Recipe(layer_sizes(each), 100, shape.batch_size, RATES[k % len(RATES)], seed=k)
         for each in [shape._replace(num_hidden_layers=d) for d in depths or [shape[1]]]
@@ -100,7 +98,8 @@ def blas_calls(shape, material, **members):
     """Nothing but the matrix products of one step, with the project's own arrays.
 
     One real step is watched: each np.matmul it makes is noted with its arguments, so the shapes,
-    layouts and buffers are those of the lane, whatever they are.
+    layouts and buffers are those of the stack, whatever they are. Products that BLAS adds to the
+    weights itself are taken from the workspace.
     """
     lane = lane_of(shape, material, **members)
     matmul, calls = np.matmul, []
@@ -111,11 +110,14 @@ def blas_calls(shape, material, **members):
 
     with mock.patch.object(np, "matmul", note):
         lane.step(np.arange(shape.batch_size))
+    [workspace] = lane._workspaces.values()
 
     def run():
         for _ in range(some_steps(shape)):
             for a, b, out in calls:
                 matmul(a, b, out=out)
+            for _, images, delta, W in workspace._added_by_blas:
+                workspace._gemm(1.0, images, delta, 1.0, W, 0, 0, 1)
         return some_steps(shape) * len(lane.members)
 
     return run
@@ -169,6 +171,8 @@ def notebook_gradient(weights, sizes, x, y):
 
 def pytorch(shape, material):
     """PyTorch, eager: nn.Sequential, CrossEntropyLoss, SGD, minibatches by index_select."""
+    import torch
+
     images, labels = map(torch.from_numpy, material.training)
     layers = []
     for n_in, n_out in itertools.pairwise(layer_sizes(shape)):
@@ -194,6 +198,8 @@ def scikit_learn(shape, material):
     images, labels = material.training
     options = {"batch_size": shape.batch_size, "learning_rate_init": 0.01, "momentum": 0}
     options |= {"solver": "sgd", "alpha": 0, "nesterovs_momentum": False, "random_state": 0}
+    from sklearn.neural_network import MLPClassifier
+
     model = MLPClassifier((shape.num_units,) * shape.num_hidden_layers, **options)
     count, calls = some_steps(shape) * shape.batch_size, itertools.count()
     model.partial_fit(images[:64], labels[:64], classes=np.arange(NUM_CLASSES))
@@ -236,6 +242,37 @@ def jax_scan(shape, material):
     return run
 
 
+def jax_rates(shape, material):
+    """JAX: the same scan, with the networks of the three rates side by side (vmap)."""
+    images, labels = material.jax_images, material.jax_labels
+    sizes = layer_sizes(shape)
+    layers = network.unpack(network.init_weights(sizes, 0, np.float32), sizes)
+    weights = [(jnp.stack([W] * 3), jnp.stack([b[:, None]] * 3)) for W, b in layers]
+    rates = jnp.asarray(RATES, jnp.float32)[:, None, None]
+    rng, num_steps = np.random.default_rng(0), len(labels) // shape.batch_size
+
+    def epoch(weights, order):
+        def step(weights, batch):
+            x = images.at[batch].get(mode="promise_in_bounds")
+            y = labels.at[batch].get(mode="promise_in_bounds")
+            gradient = jax.vmap(jax.grad(jax_loss), (0, None, None))(weights, x, y)
+            return jax.tree.map(lambda w, g: w - rates * g, weights, gradient), None
+
+        return jax.lax.scan(step, weights, order)[0]
+
+    compiled = jax.jit(epoch, donate_argnums=0)
+
+    def run():
+        nonlocal weights
+        order = rng.permutation(len(labels))[: num_steps * shape.batch_size]
+        batches = jnp.asarray(order.reshape(num_steps, -1), jnp.int32)
+        weights = jax.block_until_ready(compiled(weights, batches))
+        return num_steps * len(RATES)
+
+    run()  # compiles
+    return run
+
+
 def jax_loss(weights, x, y):
     """Average the cross-entropy over a minibatch."""
     h = x.T
@@ -266,8 +303,9 @@ MAKERS = {
     "grid_lane": partial(this_project, num_members=3, depths=(3, 4, 5)),
     "paper": paper,
     "jax": jax_scan,
+    "jax_rates": jax_rates,
     "notebook": notebook_style,
     "torch": pytorch,
     "sklearn": scikit_learn,
 }
-"""By the names of `report.CONTENDERS` and `report.GRID_CONTENDERS`."""
+"""By name; `report` and `benchmark_peers` say which are measured on which shape."""
