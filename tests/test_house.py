@@ -170,3 +170,13 @@ def test_no_file_names_a_folder_of_the_machine_that_made_it():
         text = path.read_text("utf-8")
         assert str(Path.home()) not in text
         assert str(PROJECT) not in text
+
+
+PAGES = [PROJECT / "README.md", *HELPERS.glob("*/*.md"), *(PROJECT / "tests").rglob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\(([^)#]+)", page.read_text("utf-8"))
+    local = [link for link in links if not re.match(r"\w+:", link)]
+    assert [link for link in local if not (page.parent / link).exists()] == []
