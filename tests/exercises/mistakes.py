@@ -15,7 +15,7 @@ MISTAKES = [
         "biases from the start",
         "    for n_out in layer_sizes[1:]:\n        bs",
         "    position = 0\n    for n_out in layer_sizes[1:]:\n        bs",
-        "the position in weights",
+        "its own position",
     ),
     (
         "unpack",

@@ -89,8 +89,8 @@ def judge_order(given, layers):
     for line, arrays in orders.items():
         expect(is_running(right) or not is_running(arrays), line)
     found = np.concatenate([array.ravel() for array in right])
-    name = "of all matrices, row by row, and then all biases the position in weights"
-    expect_close(found, given["weights"], name)
+    why = " (each weight is its own position here)"
+    expect_close(found, given["weights"], "of all matrices and then all biases, entry ", why)
 
 
 def is_running(arrays):
@@ -287,14 +287,15 @@ def judge_gradient(given, result):
     layers, n, alpha = given["layers"], len(given["images"]), given["alpha"]
     gradient = read_pairs(result["gradient"], shapes_of(layers), "the gradient", "dWb")
     for place in reversed(range(len(layers))):
-        (dW, db), (right_dW, right_db) = gradient[place], result["slopes"][place]
+        dW, db = gradient[place]
+        right_dW, right_db = result["slopes"][place]
         W, b = layers[place]
         mistakes = general_mistakes(right_db, n, 0) | {
             "holds a penalty: biases are free of L2": right_db + alpha * b
         }
-        is_top = place == len(layers) - 1
         why = "; all above it is right, so look at how delta is carried down"
-        why = "; at the top delta is (softmax(z) - y) / n" if is_top else why
+        if place == len(layers) - 1:
+            why = "; at the top delta is (softmax(z) - y) / n"
         recognise(db, right_db, mistakes, f"db{place + 1}", why)
         why = f"; db{place + 1} is right, so look at the product with h"
         mistakes = general_mistakes(right_dW, n, alpha * W) | l2_mistakes(right_dW, n, alpha * W)
