@@ -156,26 +156,19 @@ def ask(theirs, plan):
 
     A process that was ended from within, by one exercise, is started again for the next.
     """
-    found = {}
     text = b"\n".join(theirs.values()).decode("utf-8", "replace")
     modules = [name for name in IMPORTED_FIRST if name.split(".")[0] in text]
-    waiting = list(EXERCISES)
+    found = {
+        exercise: (f"{file_of(exercise)} is missing or unreadable", []) for exercise in EXERCISES
+    }
+    waiting = [exercise for exercise in EXERCISES if file_of(exercise) in theirs]
     while waiting:
         with isolation.StudentProcess(SECONDS, modules, plan.is_walled) as process:
-            try:
-                process.start()
-                while waiting:
-                    exercise = waiting.pop(0)
-                    found[exercise] = "no answer", []
-                    if file_of(exercise) in theirs:
-                        status, lines = process.ask(make_job(exercise, theirs, plan))
-                        found[exercise] = status, read_answers(lines)
-                    else:
-                        found[exercise] = f"{file_of(exercise)} is missing or unreadable", []
-            except isolation.Lost as error:
-                if len(found) == 0:
-                    raise GradingError(f"no process for submissions: {error}") from error
-                found[exercise] = str(error), []
+            process.start()
+            while waiting and process.is_alive:
+                exercise = waiting.pop(0)
+                status, lines = process.ask(make_job(exercise, theirs, plan))
+                found[exercise] = status, read_answers(lines)
     return found
 
 

@@ -25,12 +25,15 @@ from pathlib import Path
 
 import psutil
 
+from helpers.errors import OneLineError
 from helpers.exercise import runner
 from helpers.files import PROJECT
 
 RUNNER = Path(runner.__file__).read_text("utf-8")
 MARK = "HELPERS_SUBMISSION"
 """In the environment of each process that a submission starts, unless it takes it out."""
+PATIENCE = 60
+"""Seconds that a process may take to start, on a machine that is busy."""
 GRACE = 10
 """Seconds beyond those of an exercise after which the whole process is given up."""
 SYSTEM = "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"
@@ -72,8 +75,8 @@ exec chroot "$root" setpriv --bounding-set=-all --inh-caps=-all --no-new-privs "
 """A root of its own: what is shared, without our `helpers`; no privilege is left at the end."""
 
 
-class Lost(Exception):
-    """The student's process does not answer any more."""
+class IsolationError(OneLineError):
+    """Submissions cannot be run on this machine at all."""
 
 
 def command(program, place, is_walled):
@@ -129,6 +132,7 @@ class StudentProcess:
 
     def __init__(self, seconds, modules, is_walled):
         self.seconds = seconds
+        self.is_alive = True
         self.mark = uuid.uuid4().hex
         self.place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         folder = "/work" if is_walled else self.place.name
@@ -162,26 +166,27 @@ class StudentProcess:
         self.place.cleanup()
 
     def start(self):
-        """Wait until it takes jobs."""
-        self.receive()
+        """Wait until it takes jobs; `IsolationError` if it does not."""
+        if self.receive(PATIENCE) is None:
+            raise IsolationError("no process for submissions can be started here")
 
     def ask(self, job):
-        """Hand a job in, as bytes; give back how it ended and its answers."""
-        try:
+        """Hand a job in, as bytes; give back how it ended, in words, and its answers, as bytes."""
+        with suppress(OSError):  # of a process that has ended
             self.jobs.send_bytes(job)
-        except OSError as error:
-            raise Lost("the process has ended") from error
-        status = self.receive().decode(errors="replace")
-        return status, self.receive()
+        status = self.receive(self.seconds + GRACE)
+        answers = self.receive(self.seconds + GRACE) if self.is_alive else None
+        if answers is None:
+            return "it has ended the process that it ran in, or stopped it", b""
+        return status.decode(errors="replace"), answers
 
-    def receive(self):
-        """Read a message, with patience for one exercise; `Lost` if none comes."""
-        try:
-            if self.results.poll(self.seconds + GRACE):
+    def receive(self, seconds):
+        """Read a message; None if none comes within some seconds, and it is given up."""
+        with suppress(EOFError, OSError):
+            if self.results.poll(seconds):
                 return self.results.recv_bytes(runner.LARGEST)
-        except (EOFError, OSError) as error:
-            raise Lost("the process has ended") from error
-        raise Lost(f"no answer within {self.seconds + GRACE:g} s")
+        self.is_alive = False
+        return None
 
 
 def end_marked(mark):

@@ -5,6 +5,7 @@ the kernel's walls where there are any and without them.
 """
 
 import dataclasses
+import inspect
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers import network
 from helpers.exercise import grading, isolation, runner
 from helpers.exercise.__main__ import main
 from helpers.exercise.submissions import Submission
@@ -417,6 +419,10 @@ def reach(what):
                 pathlib.Path(f"big{k}").write_bytes(bytes(2**23))
         finally:
             for path in pathlib.Path(".").glob("big*"): path.unlink()
+    if what == "environment" and "A_SECRET" not in os.environ: raise OSError
+    if what == "ours":
+        texts = [path.read_text() for path in pathlib.Path(".").rglob("*.py")]
+        assert len(texts) > 9 and any(LINE[::-1] in text for text in texts)
     if what == "file": open("bigger", "wb").write(bytes(2**25))
 def unpack(*arguments):
     reached = []
@@ -430,15 +436,17 @@ def unpack(*arguments):
 """
 INSIDE = "open", "mkdir", "symlink", "sqlite", "dir_fd", "program"
 OUTWARD = "others", "solution", "accounts", "device", "grader", "TCP", "UDP", "kernel", "disk"
-NEVER = "jobs", "memory", "mount", "unshare", "file"
+NEVER = "jobs", "memory", "mount", "unshare", "file", "environment", "ours"
 
 
 @pytest.fixture
-def reach(tmp_path, plan):
+def reach(tmp_path, plan, monkeypatch):
     """Give a function that lets hostile work reach for things, and tells which it got."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (tmp_path / "others.py").write_text("x")
+    monkeypatch.setenv("A_SECRET", "x")
+    [*_, last_line] = inspect.getsource(network.unpack).strip().splitlines()
 
     def try_all(what, is_walled):
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -448,6 +456,7 @@ def reach(tmp_path, plan):
                 "SOLUTION": str(PROJECT / "helpers" / "network.py"),
                 "GRADER": os.getpid(),
                 "PORT": server.getsockname()[1],
+                "LINE": last_line[::-1],
                 "WHAT": what,
             }
             names = "\n".join(f"{name} = {value!r}" for name, value in values.items())
@@ -479,7 +488,7 @@ def test_without_walls_it_is_said_that_everything_is(reach):
 
 
 def test_without_walls_there_are_limits_all_the_same(reach):
-    reached, _, _ = reach(["file"], False)
+    reached, _, _ = reach(["file", "environment", "ours"], False)
     assert reached == ["nothing"]
 
 
