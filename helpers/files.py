@@ -1,8 +1,8 @@
 """Where things are, and writes that are never seen half done.
 
-Every file is written beside its final place, flushed to disk and renamed: whoever reads finds
-the old content or the new one, never a torn one. `path` is a str or Path. Nothing here knows of
-networks. Left out: locks and the replacing of a part's whole set of files (`helpers.batch.output`).
+Every file is written beside its final place, flushed to disk and renamed: a reader finds the old
+content or the new one, never a torn one. `path` is a str or Path. Nothing here knows of networks.
+Left out: locks, and replacing all files of a part together (`helpers.notebook.output`).
 """
 
 import errno
@@ -18,27 +18,6 @@ PROJECT = Path(__file__).resolve().parent.parent
 DATA = PROJECT / "data"
 NOTEBOOKS = PROJECT / "notebooks"
 OUTPUTS = PROJECT / "outputs"
-STAGING_VARIABLE = "HELPERS_STAGING"
-
-
-def output_folder(output_dir):
-    """Find, and make, the folder that a notebook's files go to.
-
-    A relative `output_dir` is taken from the project's folder, so that papermill, pytest and
-    JupyterLab mean the same place. While the command line runs a part, it is a staging folder: the
-    files move to `output_dir` together when the part has succeeded.
-    """
-    folder = Path(os.environ.get(STAGING_VARIABLE) or PROJECT / output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def grid_folder(output_dir):
-    """Find the folder that keeps the finished units of a grid until the whole grid is published.
-
-    Staging does not move it, so that the next run can go on with an interrupted grid.
-    """
-    return PROJECT / output_dir / ".grid"
 
 
 def resolve(path):

@@ -31,7 +31,7 @@ def assert_untouched(path):
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_the_old_content_stays_until_the_new_one_is_on_disk(path, monkeypatch, error):
     def flush(fd):
-        # On the same file system; helpers.batch.output sweeps ".*.part" in the output folder.
+        # On the same file system; helpers.notebook.output sweeps ".*.part" in the output folder.
         assert len(list(path.parent.glob(".*.part"))) == 1 and path.read_text() == OLD
         assert os.fstat(fd).st_size == 3
         if error:
@@ -130,19 +130,3 @@ def test_only_files_are_read(tmp_path, make):
         files.read_bytes(tmp_path / "here")
     with pytest.raises(FileNotFoundError):
         files.read_bytes(tmp_path / "nowhere")
-
-
-# ---- folders
-
-
-def test_the_output_folder_lies_in_the_project_or_where_the_command_line_stages(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(files, "PROJECT", tmp_path / "project")
-    monkeypatch.delenv(files.STAGING_VARIABLE, raising=False)
-    assert files.output_folder("outputs/quick") == tmp_path / "project" / "outputs" / "quick"
-    assert files.output_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
-    assert (tmp_path / "a" / "b").is_dir()
-    monkeypatch.setenv(files.STAGING_VARIABLE, str(tmp_path / "stage"))
-    assert files.output_folder("outputs") == tmp_path / "stage"
-    assert files.grid_folder("outputs") == tmp_path / "project" / "outputs" / ".grid"
