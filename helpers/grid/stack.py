@@ -145,14 +145,7 @@ class Stack:
     def _make_layers(self, dtype):
         """Make one vector of all weights and one of all changes, and views of them as layers."""
         sizes = self.members[0].layer_sizes
-        depths = [len(member.layer_sizes) - 2 for member in self.members]
-        plan = []
-        for level in range(depths[0]):
-            count = sum(depth > level for depth in depths)
-            plan.append((level, slice(0, count), False))
-        for depth in dict.fromkeys(depths):
-            first = depths.index(depth)
-            plan.append((depth, slice(first, first + depths.count(depth)), True))
+        plan = place_layers([len(member.layer_sizes) - 2 for member in self.members])
         shapes = []
         for level, members, is_last in plan:
             n_out = sizes[-1] if is_last else sizes[level + 1]
@@ -229,6 +222,24 @@ def check_members(members):
         same_ends &= member.layer_sizes[-1] == first.layer_sizes[-1]
         if not (same_widths and same_ends and member.batch_size == first.batch_size):
             raise ValueError(f"{member} cannot share a stack with {first}")
+
+
+def place_layers(depths):
+    """Find the layers of networks with so many hidden layers, the deepest first.
+
+    Returns
+    -------
+    list of (int, slice, bool)
+        As in `Layer`: level, members, is_last.
+    """
+    found = []
+    for level in range(depths[0]):
+        count = sum(depth > level for depth in depths)
+        found.append((level, slice(0, count), False))
+    for depth in dict.fromkeys(depths):
+        first = depths.index(depth)
+        found.append((depth, slice(first, first + depths.count(depth)), True))
+    return found
 
 
 def split(vector, shapes):
