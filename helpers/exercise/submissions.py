@@ -77,6 +77,8 @@ def find_submissions(folder):
     """List the submissions in the folder of a class, by name; none of them is read yet."""
     paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     paths = [path for path in paths if path.name not in IGNORED]
+    if not paths:
+        raise FileNotFoundError(f"{folder}: expected a folder or zip file for each student")
     times = Counter(name_of(path).casefold() for path in paths)
     found = []
     for path in paths:

@@ -530,9 +530,12 @@ def write(submission, folder):
         path.write_bytes(text)
 
 
-@pytest.mark.parametrize("arguments", [["{}"], ["{}/full"], ["--grade", "{}/missing"]])
+@pytest.mark.parametrize(
+    "arguments", [["{}"], ["{}/full"], ["--grade", "{}/none"], ["--grade", "{}/empty"]]
+)
 def test_bad_folder_is_refused_in_one_line(arguments, tmp_path, capsys):
     (tmp_path / "full").write_text("x")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit, match="2"):
         main([argument.format(tmp_path) for argument in arguments])
     [line] = capsys.readouterr().err.splitlines()
