@@ -129,7 +129,7 @@ class PartC(Part):
     repeat_top: Few = Field(2, description="best runs that are repeated with further seeds")
     repeat_seeds: Few = Field(2, description="further seeds of each repeated run")
     beyond_grid: bool = Field(
-        False, description="whether to train what lies beyond the grid, too (minutes)"
+        False, description="whether to train the recipes beyond the grid, too (minutes)"
     )
     executor: Literal["processes", "dask"] = Field(
         "processes", description='where to train: "processes" or "dask"'
