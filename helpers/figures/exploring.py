@@ -46,7 +46,7 @@ def _draw_losses(ax, rate, losses):
     [curve] = ax.plot(range(1, len(means) + 1), means, label=f"rate {rate:g}")
     if len(means) == len(losses):
         return means[-1]
-    curve.set_label(f"rate {rate:g}, diverged in step {len(means)}")
+    curve.set_label(f"rate {rate:g}, diverged after step {len(means)}")
     ax.axvline(len(means), color=curve.get_color(), ls=":")
     return np.nan
 

@@ -13,7 +13,7 @@ def test_one_rate_that_diverges_leaves_the_others_readable():
     [ax] = figure.axes
     assert ax.get_xlim() == (0, 100) and ax.get_ylim()[1] <= 10
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
-        "rate 0.1", "rate 1, diverged in step 3"
+        "rate 0.1", "rate 1, diverged after step 3"
     ]  # fmt: skip
     assert (
         "0.1 has the lowest loss" in figure.get_suptitle() and "1 diverged" in figure.get_suptitle()
