@@ -1,6 +1,7 @@
 """The grid on Dask clusters: real schedulers and workers on this machine's loopback."""
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from helpers.grid import search, workers
 from tests.grid.grids import content, in_this_process, recipes
 
 ONE_THREAD = "--nthreads", "1", "--no-nanny"
-LOCAL = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": "critical"}
+LOCAL = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": logging.CRITICAL}
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,13 @@ def test_a_lost_scheduler_ends_the_search_in_one_line(tmp_path, expected, monkey
     assert re.search(r"; [1-9]\d* of 16 runs are saved; resume = True, or --resume, goes on", said)
     rest = search.search(recipes(), folder, in_this_process, resume=True)
     assert content(rest) == expected
+
+
+def test_a_cluster_that_grows_with_its_work_starts_from_nothing(expected, tmp_path):
+    with LocalCluster(n_workers=0, threads_per_worker=1, **LOCAL) as cluster:
+        cluster.adapt(minimum=0, maximum=2)
+        workers.check_cluster(cluster.scheduler_address)
+        assert train(cluster.scheduler_address, tmp_path) == expected
 
 
 def test_workers_in_threads_of_one_process_give_the_same(expected, tmp_path):
