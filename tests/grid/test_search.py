@@ -121,7 +121,7 @@ def test_a_stopped_search_goes_on_and_trains_only_what_is_missing(
 
 def test_a_shorter_run_is_saved_before_the_longer_one_ends(tmp_path, monkeypatch, trained):
     monkeypatch.setattr(search, "REPORT_EVERY", 0.01)
-    both = recipes(num_hidden_layers=[0], learning_rate=[0.1], batch_size=[100], num_epochs=[1, 9])
+    both = recipes(num_hidden_layers=[0], learning_rate=[0.1], batch_size=[100], num_epochs=[1, 60])
 
     def stop(line):
         if "1 of 2 runs" in line:

@@ -25,9 +25,9 @@ from helpers.grid import jobs, search, workers
 
 GRID = {"num_hidden_layers": [1, 2], "num_units": [8, 12], "learning_rate": [0.05, 0.1]}
 GRID |= {"batch_size": [200], "num_epochs": [1, 2, 4], "alpha": 0.0, "seed": 0, "num_seeds": 1}
-LONGEST_WAIT = 8.0
+LONGEST_WAIT = 15.0
 """Seconds after which a search is killed, at most."""
-TIME_TO_END = 10.0
+TIME_TO_END = 60.0
 """Seconds within which the workers of a killed search have to end."""
 
 
