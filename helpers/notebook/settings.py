@@ -120,17 +120,17 @@ def check_project(notebook=""):
     ------
     ProjectError
     """
+    if not (files.PROJECT / "notebooks").is_dir():
+        raise ProjectError(
+            "helpers is installed without the project's folder, which holds data and notebooks; "
+            "in that folder run: pip install -e ."
+        )
     for folder in map(Path, helpers.__path__):
         if folder.resolve() != files.PROJECT / "helpers":
             raise ProjectError(
                 f"another package named helpers stands before this project's: {folder}; "
                 "start in another folder, or take it out of PYTHONPATH"
             )
-    if not (files.PROJECT / "notebooks").is_dir():
-        raise ProjectError(
-            "helpers is installed without the project's folder, which holds data and notebooks; "
-            "in that folder run: pip install -e ."
-        )
     here = Path.cwd()
     is_in_project = (here / notebook).is_file() and (here.parent / "helpers").is_dir()
     if is_in_project and here.parent != files.PROJECT:
