@@ -375,7 +375,9 @@ def adds_in_place(matrix, batch_size):
 
     This saves writing the change and reading it again. But it has to be SciPy's BLAS, whose wheel
     carries an older OpenBLAS (0.3.30) than NumPy's (0.3.31), and the older is slower where products
-    are not small. Microseconds a network in a stack of nine, product and sum apart -> in place:
+    are not small. With Haswell kernels one processor gains at batch 16 and another does not, so
+    only the small products of AVX-512 kernels are added in place. Microseconds a network in a stack
+    of nine, product and sum apart -> in place:
 
     =========  =====  ============  ============  ============  ============
     kernels    units  Cascade Lake                EPYC (Zen 4)
@@ -388,9 +390,8 @@ def adds_in_place(matrix, batch_size):
                50     49.2 -> 36.2  106. -> 116.  23.0 -> 22.2  69.1 -> 82.3
     =========  =====  ============  ============  ============  ============
     """
-    if blas_kernels() == "SkylakeX":
-        return matrix[0].size * batch_size <= MOST_PIECES * SMALL_PRODUCT
-    return blas_kernels() == "Haswell" and batch_size <= 16 and len(matrix[0]) >= 40
+    is_small = matrix[0].size * batch_size <= MOST_PIECES * SMALL_PRODUCT
+    return blas_kernels() == "SkylakeX" and is_small
 
 
 def num_pieces(matrix, batch_size, length):

@@ -6,8 +6,9 @@ OPENBLAS_CORETYPE=Haswell python tests/benchmarks/...         NumPy and SciPy he
 JAX takes its products from YNNPACK, which looks at the processor itself and knows nothing of
 OPENBLAS_CORETYPE or of XLA's --xla_cpu_max_isa: beside NumPy held to AVX2 it may use AVX-512. On
 a processor without AVX-512 both use AVX2, and only there is the comparison a fair one of AVX2.
-Printed, not kept: the processor's name, microseconds a step and network, ratios, and, from the
-costs of several stack sizes, when some numbers of workers would be done with the grid.
+Printed, not kept: the processor's name, microseconds a step and network, ratios, what other stack
+sizes cost against nine, and, from the cost model of `helpers.grid.jobs`, when some numbers of
+workers would be done with everything that part C trains.
 """
 
 import benchmark_steps

@@ -57,7 +57,7 @@ def relative(found, expected):
     return np.linalg.norm(found - expected) / np.linalg.norm(expected)
 
 
-@pytest.mark.parametrize("kernels", ["SkylakeX", "Haswell", "another"])
+@pytest.mark.parametrize("kernels", ["SkylakeX", "Haswell"])
 @pytest.mark.parametrize("name", STACKS)
 def test_each_network_is_the_papers_and_byte_for_byte_the_one_trained_alone(
     name, kernels, monkeypatch
@@ -91,12 +91,11 @@ def test_products_are_cut_and_added_in_place_by_kernels_and_shape(monkeypatch):
     matrix = np.empty((2, 50, 784), np.float32)
     cuts = [(16, 1, True), (32, 2, True), (48, 2, True), (64, 5, True), (640, 1, False)]
     for batch_size, count, in_place in cuts:
-        for kernels in "SkylakeX", "Haswell", "another":
+        for kernels in "SkylakeX", "Haswell":
             monkeypatch.setattr(stack, "blas_kernels", lambda kernels=kernels: kernels)
             is_avx512 = kernels == "SkylakeX"
             assert stack.num_pieces(matrix, batch_size, 50) == (count if is_avx512 else 1)
-            expected = in_place if is_avx512 else kernels == "Haswell" and batch_size == 16
-            assert stack.adds_in_place(matrix, batch_size) == expected
+            assert stack.adds_in_place(matrix, batch_size) == (is_avx512 and in_place)
 
 
 def test_runs_of_one_trajectory_are_trained_once():
