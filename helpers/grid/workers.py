@@ -18,7 +18,7 @@ import signal
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from helpers import data, files
@@ -83,7 +83,9 @@ def processes(num_workers=0):
     finally:
         for process in set(multiprocessing.active_children()) - children_before:
             process.terminate()
-        executor.shutdown(cancel_futures=True)
+        # A pool that is interrupted while it starts has a thread that cannot be joined.
+        with suppress(RuntimeError):
+            executor.shutdown(cancel_futures=True)
 
 
 def _start_worker():
