@@ -52,8 +52,9 @@ def write(folder):
         shutil.copytree(PROJECT / name, folder / name, ignore=IGNORED)
     for name in "LICENSE", "requirements.txt":
         shutil.copy(PROJECT / name, folder)
-    for path in *PROJECT.glob("outputs/best_model*"), *PROJECT.glob("outputs/recipe_model*"):
-        shutil.copy(path, folder / "data")  # part D needs no part C before it
+    for name in "best_model*", "first_layer_*":  # part D needs no part C before it
+        for path in PROJECT.glob(f"outputs/{name}"):
+            shutil.copy(path, folder / "data")
     pyproject, _, _ = (PROJECT / "pyproject.toml").read_text("utf-8").partition("[tool.pytest")
     (folder / "pyproject.toml").write_text(pyproject, "utf-8")
     for part in PARTS:
