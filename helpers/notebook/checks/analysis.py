@@ -8,6 +8,7 @@ SIDE, GAP = 28, 2
 
 
 def checks_of_tile_W0(layer_sizes, rng):
+    """Lay out several numbers of units, with and without a given number of columns."""
     checks = [
         Check(f"{units} units", {"W": draw_units(units, rng)}, judge_tiles)
         for units in (1, 4, 5, 7, 50)
@@ -19,6 +20,7 @@ def checks_of_tile_W0(layer_sizes, rng):
 
 
 def draw_units(units, rng):
+    """Draw the weights of some units, shape (units, 784)."""
     return rng.normal(size=(units, SIDE * SIDE))
 
 

@@ -7,6 +7,7 @@ from helpers.notebook.checks.structure import Check, an_array, expect, recognise
 
 
 def checks_of_complex_step(layer_sizes, rng):
+    """Differentiate by all weights, without and with L2, by chosen ones, and with a large step."""
     problem = draw_problem(layer_sizes, rng) | {"alpha": 0.0, "step": TINY}
     num_weights = sum(W.size + b.size for W, b in problem["layers"])
     everything = problem | {"chosen": None}
@@ -26,6 +27,7 @@ def beside_plain(complex_step, layers, images, labels, alpha, step, chosen):
 
 
 def judge_derivatives(given, result):
+    """Compare the derivatives with slopes of the same objective, one weight at a time."""
     matrices = [np.ravel(dW) for dW, _ in result["slopes"]]
     biases = [db for _, db in result["slopes"]]
     expected = np.concatenate([*matrices, *biases])

@@ -8,6 +8,7 @@ FACTORS = "num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_
 
 
 def checks_of_list_runs(layer_sizes, rng):
+    """List a grid with one seed and with two, and a single combination with three."""
     seed = int(rng.integers(1, 1_000))
     grid = {
         "num_hidden_layers": (2, 0, 1),

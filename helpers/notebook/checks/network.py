@@ -63,6 +63,7 @@ def shapes_of(layers):
 
 
 def checks_of_unpack(layer_sizes, rng):
+    """Unpack numbered weights, write to the views, and hand in a weight too many."""
     num_weights = network.num_weights(layer_sizes)
     given = {"weights": np.arange(float(num_weights)), "layer_sizes": tuple(layer_sizes)}
     longer = given | {"weights": np.arange(num_weights + 1.0)}
@@ -108,6 +109,7 @@ def write_to_views(unpack, weights, layer_sizes):
 
 
 def judge_views(given, weights):
+    """Each array was filled with a number of its own: the flat vector has to hold them all."""
     for number, (n_in, n_out) in enumerate(pairwise(given["layer_sizes"]), start=1):
         for name, value, size in ("W", number, n_out * n_in), ("b", -number, n_out):
             line = f"writing to {name}{number} does not change weights: a copy, not a view"
@@ -118,6 +120,7 @@ def judge_views(given, weights):
 
 
 def checks_of_forward(layer_sizes, rng):
+    """Evaluate real and complex weights, and images of the wrong width."""
     problem = draw_problem(layer_sizes, rng)
     del problem["labels"]
     moved = [(W + 0.1j * rng.normal(size=W.shape), b + 0.1j) for W, b in problem["layers"]]
@@ -158,6 +161,7 @@ def expect_units(found, layer, h, name):
 
 
 def checks_of_softmax(layer_sizes, rng):
+    """Turn ordinary logits and very large ones into probabilities."""
     large = np.array([[1000.0, 0.0, -1000.0], [999.0, 1.0, -1001.0], [-1000.0, 0.0, -3000.0]])
     logits = rng.normal(size=(layer_sizes[-1], NUM_IMAGES))
     return [
@@ -183,6 +187,7 @@ def judge_softmax(given, p):
 
 
 def checks_of_log_loss(layer_sizes, rng):
+    """Evaluate ordinary, equal, very large and complex logits."""
     num_classes = layer_sizes[-1]
     logits = rng.normal(size=(num_classes, NUM_IMAGES))
     labels = rng.integers(0, num_classes, NUM_IMAGES)
@@ -200,6 +205,7 @@ def checks_of_log_loss(layer_sizes, rng):
 
 
 def judge_equal_logits(given, loss):
+    """Equal logits give each class the same probability: the loss is ln of their number."""
     num_classes, num_images = given["logits"].shape
     loss = an_array(loss, (), "the loss")
     mistakes = {
@@ -243,6 +249,7 @@ def judge_large_logits(given, loss):
 
 
 def checks_of_backprop(layer_sizes, rng):
+    """Differentiate for single images, for several, with closed units and with L2."""
     alone = [draw_problem(layer_sizes, rng, num_images=1) for _ in range(3)]
     several = draw_problem(layer_sizes, rng)
     closed = draw_problem(layer_sizes, rng)

@@ -12,6 +12,7 @@ from helpers.notebook.checks.structure import Check, an_array, expect, kind, rec
 
 
 def checks_of_minibatches(layer_sizes, rng):
+    """Draw epochs of several sizes, and compare seeds with one another."""
     seed = int(rng.integers(1, 1_000))
     lists = [[seed, 1], [seed, 2], [seed + 1, 1], [1, seed]]
     calls = {
@@ -74,6 +75,7 @@ def judge_seeds(given, orders):
 
 
 def checks_of_step(layer_sizes, rng):
+    """Take a step without L2 and one with it."""
     plain = draw_problem(layer_sizes, rng) | {"rate": 0.1, "alpha": 0.0}
     with_l2 = draw_problem(layer_sizes, rng) | {"rate": 0.05, "alpha": 0.3}
     return [
