@@ -23,6 +23,7 @@ NUM_CLASSES = len(CLASS_NAMES)
 NUM_VALIDATION = 6_000
 SPLIT_SEED = 0
 PORTION = 2_000
+"""Images read at a time."""
 SHA256 = {
     "train-images-idx3": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
     "train-labels-idx1": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
@@ -61,25 +62,27 @@ def load_training():
     training, validation : Images
         54,000 and 6,000 images.
     """
-    raw, labels = _read_pair("train")
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(raw))
-    parts = order[NUM_VALIDATION:], order[:NUM_VALIDATION]
-    training, validation = (Images(_take(raw, part), labels[part]) for part in parts)
-    for array in (*training, *validation):
+    labels = _read_labels("train")
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+    images = _read_images("train", order)
+    labels = labels[order]
+    for array in (images, labels):
         array.flags.writeable = False
+    training = Images(images[NUM_VALIDATION:], labels[NUM_VALIDATION:])
+    validation = Images(images[:NUM_VALIDATION], labels[:NUM_VALIDATION])
     return training, validation
 
 
 def load_test():
     """Read the 10,000 test images, as Images: once, for a network that has already been chosen."""
-    raw, labels = _read_pair("t10k")
-    return Images(scale(raw), labels)
+    labels = _read_labels("t10k")
+    return Images(_read_images("t10k", np.arange(len(labels))), labels)
 
 
 def verify():
     """Check all four files before a long run begins."""
     for name in SHA256:
-        _read(name)
+        _original(name)
 
 
 def scale(pixels):
@@ -87,31 +90,35 @@ def scale(pixels):
     return np.divide(pixels, 255, dtype=np.float32) - np.float32(0.5)
 
 
-def _take(raw, positions):
-    """Scale some of the images, a portion at a time: copies would be the peak of a worker."""
-    images = np.empty((len(positions), NUM_PIXELS), np.float32)
-    for start in range(0, len(positions), PORTION):
-        portion = positions[start : start + PORTION]
-        images[start : start + PORTION] = scale(raw[portion])
+def _read_images(prefix, order):
+    """Read and scale images, the `order[i]`-th of the file into row i.
+
+    A portion at a time: all bytes beside all numbers would be the peak of a worker's memory.
+    """
+    row_of = np.argsort(order)
+    images = np.empty((len(order), NUM_PIXELS), np.float32)
+    with gzip.open(_original(f"{prefix}-images-idx3")) as file:
+        file.read(16)  # an IDX file begins with 4 bytes, and 4 for the length of each axis
+        for start in range(0, len(order), PORTION):
+            rows = row_of[start : start + PORTION]
+            pixels = np.frombuffer(file.read(len(rows) * NUM_PIXELS), np.uint8)
+            images[rows] = scale(pixels.reshape(-1, NUM_PIXELS))
     return images
 
 
-def _read_pair(prefix):
-    """Read pixels and labels; an IDX file begins with 4 bytes, and 4 for the length of an axis."""
-    pixels = gzip.decompress(_read(f"{prefix}-images-idx3"))
-    labels = gzip.decompress(_read(f"{prefix}-labels-idx1"))
-    images = np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, NUM_PIXELS)
-    return images, np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
+def _read_labels(prefix):
+    """Read labels as int64."""
+    with gzip.open(_original(f"{prefix}-labels-idx1")) as file:
+        return np.frombuffer(file.read(), np.uint8, offset=8).astype(np.int64)
 
 
-def _read(name):
-    """Read a file's bytes if it is the original."""
+def _original(name):
+    """Find a file, which must be the original; returns its Path."""
     path = files.DATA / f"{name}-ubyte.gz"
     try:
-        content = files.read_bytes(path)
-        found = hashlib.sha256(content).hexdigest()
+        found = hashlib.sha256(files.read_bytes(path)).hexdigest()
         if found == SHA256[name]:
-            return content
+            return path
         reason = f"not the original file: expected SHA-256 {SHA256[name]}, found {found}"
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"

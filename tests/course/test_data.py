@@ -1,5 +1,6 @@
 """Fashion-MNIST: the real files, and files that are not what they should be."""
 
+import gzip
 import hashlib
 import os
 import re
@@ -20,7 +21,15 @@ README = " ".join((DATA / "README.md").read_text("utf-8").split())
 @pytest.fixture(scope="module")
 def raw():
     """Read bytes and labels of the 60,000 and of the 10,000 images."""
-    return data._read_pair("train"), data._read_pair("t10k")
+
+    def read(name, header):
+        content = gzip.decompress((DATA / f"{name}-ubyte.gz").read_bytes())
+        return np.frombuffer(content, np.uint8, offset=header)
+
+    return [
+        (read(f"{part}-images-idx3", 16).reshape(-1, 784), read(f"{part}-labels-idx1", 8))
+        for part in ("train", "t10k")
+    ]
 
 
 # ---- the real files
@@ -60,6 +69,7 @@ def test_the_split_is_a_seeded_permutation(raw):
     training, validation = data.load_training()
     scaled = pixels[order[:6_000]] / 255 - 0.5
     np.testing.assert_allclose(validation.images, scaled, atol=1e-7)
+    np.testing.assert_allclose(training.images[::9], pixels[order[6_000::9]] / 255 - 0.5, atol=1e-7)
     np.testing.assert_array_equal(training.labels, labels[order[6_000:]])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers import data, network, sgd
-from helpers.grid import stack
+from helpers.grid import products, stack
 from helpers.sgd import Recipe
 
 RNG = np.random.default_rng(0)
@@ -62,7 +62,7 @@ def relative(found, expected):
 def test_each_network_is_the_papers_and_byte_for_byte_the_one_trained_alone(
     name, kernels, monkeypatch
 ):
-    monkeypatch.setattr(stack, "blas_kernels", lambda: kernels)  # other cuts, other updates
+    monkeypatch.setattr(products, "blas_kernels", lambda: kernels)  # other cuts, other updates
     found, single = (stack.train(STACKS[name], FEW, dtype) for dtype in (np.float64, np.float32))
     assert set(found) == set(single) == set(STACKS[name])
     for each, weights in found.items():
@@ -92,10 +92,10 @@ def test_products_are_cut_and_added_in_place_by_kernels_and_shape(monkeypatch):
     cuts = [(16, 1, True), (32, 2, True), (48, 2, True), (64, 5, True), (640, 1, False)]
     for batch_size, count, in_place in cuts:
         for kernels in "SkylakeX", "Haswell":
-            monkeypatch.setattr(stack, "blas_kernels", lambda kernels=kernels: kernels)
+            monkeypatch.setattr(products, "blas_kernels", lambda kernels=kernels: kernels)
             is_avx512 = kernels == "SkylakeX"
-            assert stack.num_pieces(matrix, batch_size, 50) == (count if is_avx512 else 1)
-            assert stack.adds_in_place(matrix, batch_size) == (is_avx512 and in_place)
+            assert products.num_pieces(matrix, batch_size, 50) == (count if is_avx512 else 1)
+            assert products.adds_in_place(matrix, batch_size) == (is_avx512 and in_place)
 
 
 def test_runs_of_one_trajectory_are_trained_once():
