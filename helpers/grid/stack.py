@@ -141,18 +141,16 @@ class Stack:
         """Make one vector of all weights and one of all changes, and views of them."""
         num_members, sizes = len(self.members), self.members[0].layer_sizes
         depths = [len(member.layer_sizes) - 2 for member in self.members]
-        plan = place_layers(depths)
         self.hidden = [(sum(depth > n for depth in depths), sizes[n + 1]) for n in range(depths[0])]
+        places = place_layers(depths)
         shapes = [(num_members, sizes[1], sizes[0]), (num_members, sizes[1], 1)]
-        for level, members, is_last in plan:
-            n_out = sizes[-1] if is_last else sizes[level + 1]
-            shapes.append((members.stop - members.start, n_out, sizes[level] + 1))
+        shapes += [shape_of(sizes, *place) for place in places]
         total = sum(math.prod(shape) for shape in shapes)
         self.weights, self.change = np.empty(total, dtype), np.empty(total, dtype)
         self.first_matrix, self.biases, *matrices = split(self.weights, shapes)
         self.first_change, self.bias_changes, *changes = split(self.change, shapes)
-        triples = zip(plan, matrices, changes, strict=True)
-        self.layers = [Layer(*place, matrix, change) for place, matrix, change in triples]
+        views = zip(places, matrices, changes, strict=True)
+        self.layers = [Layer(*place, matrix, change) for place, matrix, change in views]
 
     def _layers_of(self, k):
         """View the k-th network as `layers`, [(W_1, b_1), ...], as `helpers.network` wants them."""
@@ -243,6 +241,12 @@ def place_layers(depths):
             first = depths.index(depth)
             found.append((depth, slice(first, first + depths.count(depth)), True))
     return found
+
+
+def shape_of(sizes, level, members, is_last):
+    """Say the shape of [W b] of a layer as `place_layers` gives it."""
+    n_out = sizes[-1] if is_last else sizes[level + 1]
+    return members.stop - members.start, n_out, sizes[level] + 1
 
 
 def split(vector, shapes):

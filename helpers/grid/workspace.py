@@ -6,6 +6,7 @@ minibatches of its own, (K, batch_size, n_0). Left out: the weights (`helpers.gr
 a product is written as it is (`helpers.grid.products`).
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +20,7 @@ ZERO = np.zeros((), np.float32)
 
 @dataclass
 class Level:
-    """What the hidden layers after so many others give, and the products that read it."""
+    """What the hidden layers of one number give, and the products that read it."""
 
     h: np.ndarray
     """Activations, shape (count, n + 1, batch_size)."""
@@ -33,6 +34,14 @@ class Level:
     """Arguments of the products W h."""
     backward: list = field(default_factory=list)
     """Arguments of the products delta h.T and W.T delta."""
+
+
+def make_level(shape, zeros):
+    """Make the arrays of a level; it shares a vector of zeros with others."""
+    h = np.ones(shape, zeros.dtype)
+    wants_copy = products.wants_images_first(zeros.dtype)
+    h_images_first = np.empty(h.mT.shape, h.dtype) if wants_copy else None
+    return Level(h, np.empty_like(h), zeros[: h.size].reshape(shape), h_images_first)
 
 
 class Workspace:
@@ -57,30 +66,24 @@ class Workspace:
         self.stack = stack
         num_members, num_classes = len(stack.members), stack.one_hot.shape[1]
         dtype = stack.weights.dtype
-        own = () if stack.share_minibatches else (num_members,)
-        self.images = np.empty((*own, batch_size, stack.images.shape[1]), dtype)
-        self.targets = np.empty((*own, batch_size, num_classes), dtype)
+        shape = (batch_size,) if stack.share_minibatches else (num_members, batch_size)
+        self.images = np.empty((*shape, stack.images.shape[1]), dtype)
+        self.targets = np.empty((*shape, num_classes), dtype)
         self.logits = np.empty((num_members, num_classes, batch_size), dtype)
         self.delta = np.empty_like(self.logits)
         self._column = np.empty((num_members, 1, batch_size), dtype)  # a number for each image
         self._ones = np.ones((batch_size, 1), dtype)
+        shapes = [(count, num_units + 1, batch_size) for count, num_units in stack.hidden]
+        zeros = np.zeros(
+            max(map(math.prod, shapes), default=0), dtype
+        )  # one for all: less to fetch
         self.levels = {}
-        for number, (count, num_units) in enumerate(stack.hidden, start=1):
-            self.levels[number] = self._make_level((count, num_units + 1, batch_size), dtype)
+        for number, shape in enumerate(shapes, start=1):
+            self.levels[number] = make_level(shape, zeros)
         for layer in stack.layers:
             self._note_products(layer)
         self._note_first_products()
         self._note_updates(batch_size)
-
-    def _make_level(self, shape, dtype):
-        h, delta = np.ones(shape, dtype), np.empty(shape, dtype)
-        above = [
-            level.zeros for level in self.levels.values() if level.zeros.shape[1:] == shape[1:]
-        ]
-        zeros = above[0][: len(h)] if above else np.zeros(shape, dtype)  # one array: less to fetch
-        wants_copy = products.wants_images_first(dtype)
-        h_images_first = np.empty(h.mT.shape, dtype) if wants_copy else None
-        return Level(h, delta, zeros, h_images_first)
 
     def _note_products(self, layer):
         """Note the products of a layer that reads what a hidden layer gives."""
@@ -100,10 +103,8 @@ class Workspace:
         """Note the products of the first layer, which reads the images."""
         matrix, change = self.stack.first_matrix, self.stack.first_change
         if self.levels:
-            self._first_z, self._first_delta = (
-                self.levels[1].h[:, :-1],
-                self.levels[1].delta[:, :-1],
-            )
+            above = self.levels[1]
+            self._first_z, self._first_delta = above.h[:, :-1], above.delta[:, :-1]
         else:
             self._first_z, self._first_delta = self.logits, self.delta
         self._first_forward = products.cut_columns(matrix, self.images.mT, self._first_z)

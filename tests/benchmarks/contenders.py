@@ -47,7 +47,7 @@ def some_steps(shape):
     return 400 if shape.batch_size < 64 else 250
 
 
-def lane_of(shape, material, num_members=1, depths=None):
+def stack_of(shape, material, num_members=1, depths=None):
     """Make a stack: `num_members` networks of a shape, or of each of some depths instead."""
     recipes = [
         Recipe(layer_sizes(each), 100, shape.batch_size, RATES[k % len(RATES)], seed=k)
@@ -79,8 +79,8 @@ def cut(order, shape):
 
 def this_project(shape, material, **members):
     """The project's fast step."""
-    lane = lane_of(shape, material, **members)
-    return running(shape, lane.minibatches, lane.step, len(lane.members))
+    stack = stack_of(shape, material, **members)
+    return running(shape, stack.minibatches, stack.step, len(stack.members))
 
 
 def paper(shape, material):
@@ -101,7 +101,7 @@ def blas_calls(shape, material, **members):
     layouts and buffers are those of the stack, whatever they are. Products that BLAS adds to the
     weights itself are taken from the workspace.
     """
-    lane = lane_of(shape, material, **members)
+    stack = stack_of(shape, material, **members)
     matmul, calls = np.matmul, []
 
     def note(a, b, out):
@@ -109,8 +109,8 @@ def blas_calls(shape, material, **members):
         return matmul(a, b, out=out)
 
     with mock.patch.object(np, "matmul", note):
-        lane.step(np.arange(shape.batch_size))
-    [workspace] = lane._workspaces.values()
+        stack.step(np.arange(shape.batch_size))
+    [workspace] = stack._workspaces.values()
 
     def run():
         for _ in range(some_steps(shape)):
@@ -118,7 +118,7 @@ def blas_calls(shape, material, **members):
                 matmul(a, b, out=out)
             for _, images, delta, W in workspace._added_by_blas:
                 workspace._gemm(1.0, images, delta, 1.0, W, 0, 0, 1)
-        return some_steps(shape) * len(lane.members)
+        return some_steps(shape) * len(stack.members)
 
     return run
 
@@ -299,8 +299,8 @@ MAKERS = {
     "blas": blas_calls,
     "blas_9": partial(blas_calls, num_members=9),
     "alone": this_project,
-    "lane_9": partial(this_project, num_members=9),
-    "grid_lane": partial(this_project, num_members=3, depths=(3, 4, 5)),
+    "stack_9": partial(this_project, num_members=9),
+    "grid_stack": partial(this_project, num_members=3, depths=(3, 4, 5)),
     "paper": paper,
     "jax": jax_scan,
     "jax_rates": jax_rates,
@@ -308,4 +308,4 @@ MAKERS = {
     "torch": pytorch,
     "sklearn": scikit_learn,
 }
-"""By name; `report` and `benchmark_peers` say which are measured on which shape."""
+"""By name; `report` says which are measured on which shape."""

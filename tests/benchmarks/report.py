@@ -8,10 +8,12 @@ import itertools
 from collections import namedtuple
 from math import fsum
 
-CONTENDERS = "blas", "blas_9", "alone", "lane_9", "paper", "jax", "notebook", "torch", "sklearn"
+CONTENDERS = ["blas", "blas_9", "alone", "stack_9", "paper", "jax", "jax_rates"]
+CONTENDERS += ["notebook", "torch", "sklearn"]
 """Those measured on every shape of the table; README.md here says what each does."""
-GRID_CONTENDERS = "blas", "grid_lane", "alone", "paper", "jax", "notebook", "torch", "sklearn"
-"""Those measured on every shape of the grid. A lane of the grid trains three depths at once: its
+GRID_CONTENDERS = ["blas", "grid_stack", "alone", "paper", "jax", "jax_rates"]
+GRID_CONTENDERS += ["notebook", "torch", "sklearn"]
+"""Those measured on every shape of the grid. A stack of the grid trains three depths at once: its
 time per network is measured beside each of them."""
 NUM_EPOCHS, NUM_RATES, NUM_IMAGES, NUM_CORES = 100, 3, 54_000, 2
 

@@ -172,6 +172,28 @@ def test_a_lost_scheduler_ends_the_search_in_one_line(tmp_path, expected, monkey
     assert content(rest) == expected
 
 
+def test_a_lost_scheduler_ends_the_command_with_status_1_and_keeps_its_runs(tmp_path):
+    place, output = tmp_path / "scheduler.json", tmp_path / "outputs"
+    settings = {"num_units": [8, 12], "num_epochs": [1, 2], "batch_size": [64], "repeat_top": 1}
+    words = [word for name, value in settings.items() for word in ("-p", name, json.dumps(value))]
+    command = [sys.executable, "-m", "helpers", "c", "--quick", *words, "--output", str(output)]
+    with ExitStack() as started:
+        options = "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(place)
+        scheduler = started.enter_context(program("dask_scheduler", *options))
+        wait_for(place.exists)
+        started.enter_context(worker("--scheduler-file", str(place), *ONE_THREAD))
+        command += ["--scheduler", str(place)]
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        searching = subprocess.Popen(command, cwd=PROJECT, **pipe)
+        wait_for(lambda: list(output.rglob("*.npz")))
+        scheduler.kill()
+        said, _ = searching.communicate(timeout=120)
+    assert searching.returncode == 1
+    [line] = [line for line in said.splitlines() if "the connection is lost" in line]
+    assert "--resume, goes on" in line and "Traceback" not in said
+    assert list(output.rglob("*.npz"))
+
+
 def test_a_cluster_that_grows_with_its_work_starts_from_nothing(expected, tmp_path):
     with LocalCluster(n_workers=0, threads_per_worker=1, **LOCAL) as cluster:
         cluster.adapt(minimum=0, maximum=2)

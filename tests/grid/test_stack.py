@@ -1,13 +1,18 @@
 """The fast step is the paper's step, and each network of a stack is the network trained alone."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from helpers import data, network, sgd
-from helpers.grid import products, stack
+from helpers.files import PROJECT
+from helpers.grid import machine, products, stack
 from helpers.sgd import Recipe
 
 RNG = np.random.default_rng(0)
@@ -72,6 +77,31 @@ def test_each_network_is_the_papers_and_byte_for_byte_the_one_trained_alone(
         assert relative(start, expected) > 1e-3  # and it has moved
         assert single[each].dtype == np.float32
         assert single[each].tobytes() == stack.train([each], FEW)[each].tobytes()
+
+
+CPU_INFO = Path("/proc/cpuinfo")  # of Linux
+CAN_CHOOSE = CPU_INFO.exists() and " avx2 " in CPU_INFO.read_text("utf-8")
+
+
+@pytest.mark.skipif(not CAN_CHOOSE, reason="kernels can be chosen on Linux with AVX2")
+@pytest.mark.parametrize("kernels", ["Haswell", "Sandybridge", "Nehalem"])
+def test_networks_keep_their_bytes_with_other_kernels_of_blas(kernels):
+    code = "from tests.grid import test_stack; print(test_stack.networks_that_depend_on_others())"
+    command = [sys.executable, "-c", code]
+    environment = os.environ | {"OPENBLAS_CORETYPE": kernels}
+    found = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    assert found.stdout == f"{kernels} []\n", found.stderr
+
+
+def networks_that_depend_on_others():
+    """Give the kernels in use, and the recipes whose bytes another stack changes."""
+    changed = []
+    for recipes in STACKS.values():
+        together = stack.train(recipes, FEW)
+        for each, weights in together.items():
+            if stack.train([each], FEW)[each].tobytes() != weights.tobytes():
+                changed.append(each)
+    return f"{machine.blas_kernels()} {changed}"
 
 
 @cache

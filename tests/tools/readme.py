@@ -20,9 +20,10 @@ SOAK = PROJECT / "tests" / "tools" / "soak.json"
 COLUMNS = {
     "blas": "BLAS calls alone",
     "alone": "fast step, alone",
-    "lane_9": "stack of 9",
+    "stack_9": "stack of 9",
     "paper": "part A's step",
     "jax": "JAX, compiled",
+    "jax_rates": "JAX, 3 rates",
     "notebook": "notebook style",
     "sklearn": "scikit-learn",
     "torch": "PyTorch",
@@ -91,11 +92,13 @@ def _speed(entry):
         medians = [f"{each['microseconds'][name]['median']:.0f}" for name in COLUMNS]
         rows.append([", ".join(map(str, each["shape"])), *medians])
     grid = entry["grid"]["projected"]
-    grid = grid | {"lane_9": grid["grid_lane"]}
+    grid = grid | {"stack_9": grid["grid_stack"]}
     minutes = [f"{grid[name]['81_trainings']:.1f}" for name in COLUMNS]
     rows.append(["grid, minutes on two cores, projected", *minutes])
     kernels = entry["kernels"]
-    head = f"Microseconds a step and network on one core, median, OpenBLAS kernels {kernels}:"
+    head = f"""\
+Microseconds a step and network on one core, median, OpenBLAS kernels {kernels}, {entry["cpu"]},
+JAX {entry["jax"]}:"""
     measured = entry["grid"]["measured_minutes"]
     last = f"\nAll of part C took {measured:.1f} minutes on two cores.\n" if measured else ""
     return f"{head}\n\n{markdown(rows)}{last}"
