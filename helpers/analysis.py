@@ -15,7 +15,6 @@ from math import ceil, sqrt
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from helpers import network
 from helpers.data import IMAGE_SHAPE
@@ -227,6 +226,8 @@ def paired_effects(table):
         ``num_higher``, the pairs in which the higher value did better. The spread tells how much
         a difference depends on all else, chance included; the pairs of one grid share their seed.
     """
+    import pandas as pd  # late: processes that only train would each pay 30 MB for it
+
     rows = []
     for factor in FACTORS:
         accuracies = side_by_side(table, factor)

@@ -7,6 +7,7 @@ string (importlib, runpy, `python -m`), or a path that is put together.
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -149,6 +150,18 @@ def test_an_arrow_is_seen(tmp_path, monkeypatch, way):
 def test_the_mathematics_needs_numpy_alone(name):
     packages = {each.split(".")[0] for each in imported(HELPERS / f"{name}.py")}
     assert packages - sys.stdlib_module_names <= PLAIN[name]
+
+
+HEAVY = {"pandas", "matplotlib", "IPython", "nbformat", "papermill", "distributed"}
+
+
+@pytest.mark.parametrize("imports", ["helpers.grid", "helpers.batch"])
+def test_who_only_trains_or_asks_for_help_imports_nothing_heavy(imports):
+    # Tens of megabytes for each worker, a second for each command.
+    code = f"import sys, {imports}; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert not HEAVY & set(found.stdout.split())
 
 
 def test_who_opens_helpers_sees_the_course():

@@ -11,7 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from helpers import analysis
 from helpers.errors import OneLineError
@@ -56,6 +55,8 @@ def to_frame(runs):
     pandas.DataFrame
         With the columns `TYPES`.
     """
+    import pandas as pd  # late: processes that only train would each pay 30 MB for it
+
     rows = []
     for run in runs:
         row = asdict(run.recipe)
@@ -101,6 +102,8 @@ def read_table(path):
     TableError
         In one line, if the file is missing, cut off, or a value is not what it should be.
     """
+    import pandas as pd
+
     path = Path(path)
     try:
         text = path.read_text("utf-8")

@@ -55,6 +55,17 @@ def project_grid(entry):
     return projected
 
 
+def against_jax(entry):
+    """Divide the grid's time by that of JAX, which may take its best form for each shape."""
+    ours = theirs = 0.0
+    for shape in GRID_SHAPES:
+        found = microseconds(entry, shape)
+        num_steps = -(-NUM_IMAGES // shape.batch_size)
+        ours += num_steps * found["grid_stack"]["median"]
+        theirs += num_steps * min(found[name]["median"] for name in ("jax", "jax_rates"))
+    return ours / theirs
+
+
 def table(entry):
     """Write an entry as text for a terminal."""
     import pandas as pd  # late: NumPy counts the cores when it is imported
@@ -71,6 +82,7 @@ one pinned core, of whose time the benchmark got {entry["cpu_share"]:.0%}
 
 (b) the grid in minutes, projected on two cores from the 27 shapes
 {grid.round(1).to_string()}
+JAX {entry["jax"]}; the grid's stacks take {against_jax(entry):.2f} of its best time
 grid, repeats and beyond, measured: {measured or "not with these kernels"}"""
 
 

@@ -20,6 +20,18 @@ def test_grid_projection_by_hand():
     assert report.project_grid({"shapes": shapes})["jax"] == wanted
 
 
+def test_comparison_with_jax_by_hand():
+    # its better form counts for each shape: 30 on the one with 30 units, 60 on the others; the
+    # 9 shapes of each width have the same steps
+    def times(shape):
+        best = 30.0 if shape.num_units == 30 else 60.0
+        found = {"grid_stack": 45.0, "jax": 60.0, "jax_rates": best}
+        return {name: {"median": median} for name, median in found.items()}
+
+    shapes = [{"shape": list(s), "microseconds": times(s)} for s in report.GRID_SHAPES]
+    assert report.against_jax({"shapes": shapes}) == pytest.approx(45 / 50)
+
+
 @pytest.mark.parametrize("kernels", ENTRIES)
 def test_every_contender_was_measured_on_every_shape(kernels):
     shapes = {tuple(f["shape"]): f["microseconds"] for f in ENTRIES[kernels]["shapes"]}

@@ -13,6 +13,7 @@ import nbformat
 
 from helpers.files import OUTPUTS, PROJECT, write_text
 from helpers.report.runs import recorded_values
+from tests.benchmarks.report import against_jax
 
 README = PROJECT / "README.md"
 STEPS = PROJECT / "tests" / "benchmarks" / "steps.json"
@@ -101,7 +102,8 @@ Microseconds a step and network on one core, median, OpenBLAS kernels {kernels},
 JAX {entry["jax"]}:"""
     measured = entry["grid"]["measured_minutes"]
     last = f"\nAll of part C took {measured:.1f} minutes on two cores.\n" if measured else ""
-    return f"{head}\n\n{markdown(rows)}{last}"
+    jax = f"\nThe grid's stacks take {against_jax(entry):.2f} of the time of JAX's best form.\n"
+    return f"{head}\n\n{markdown(rows)}{jax}{last}"
 
 
 def soak_line():
