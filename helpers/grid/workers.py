@@ -26,7 +26,7 @@ from helpers.errors import OneLineError
 from helpers.grid.jobs import identity
 from helpers.grid.machine import available_cores, available_memory
 
-WORKER_MEMORY = 300_000_000
+WORKER_MEMORY = 320_000_000
 """Bytes that a worker needs at its peak (measured; CLUSTERS.md says how)."""
 CONNECT_SECONDS = 20
 """How long a scheduler, or a worker that is asked whether it fits, may take to answer."""
