@@ -66,17 +66,16 @@ class Workspace:
         self.stack = stack
         num_members, num_classes = len(stack.members), stack.one_hot.shape[1]
         dtype = stack.weights.dtype
-        shape = (batch_size,) if stack.share_minibatches else (num_members, batch_size)
-        self.images = np.empty((*shape, stack.images.shape[1]), dtype)
-        self.targets = np.empty((*shape, num_classes), dtype)
+        own = () if stack.share_minibatches else (num_members,)
+        self.images = np.empty((*own, batch_size, stack.images.shape[1]), dtype)
+        self.targets = np.empty((*own, batch_size, num_classes), dtype)
         self.logits = np.empty((num_members, num_classes, batch_size), dtype)
         self.delta = np.empty_like(self.logits)
         self._column = np.empty((num_members, 1, batch_size), dtype)  # a number for each image
         self._ones = np.ones((batch_size, 1), dtype)
         shapes = [(count, num_units + 1, batch_size) for count, num_units in stack.hidden]
-        zeros = np.zeros(
-            max(map(math.prod, shapes), default=0), dtype
-        )  # one for all: less to fetch
+        largest = max(map(math.prod, shapes), default=0)
+        zeros = np.zeros(largest, dtype)  # shared by all levels: less to fetch
         self.levels = {}
         for number, shape in enumerate(shapes, start=1):
             self.levels[number] = make_level(shape, zeros)
