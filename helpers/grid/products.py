@@ -74,12 +74,21 @@ def num_pieces(matrix, batch_size, length):
 def cut_columns(matrix, B, out):
     """View the product matrix @ B as several, each with some columns of B."""
     count = num_pieces(matrix, B.shape[-1], B.shape[-1])
-    B, out = (np.moveaxis(M.reshape(*M.shape[:-1], count, -1), -2, -3) for M in (B, out))
-    return matrix[..., None, :, :], B, out
+    return matrix[..., None, :, :], split_columns(B, count), split_columns(out, count)
 
 
 def cut_rows(delta, h_transposed, change):
     """View the product delta @ h_transposed as several, each with some rows of delta."""
     count = num_pieces(change, delta.shape[-1], delta.shape[-2])
-    delta, change = (M.reshape(*M.shape[:-2], count, -1, M.shape[-1]) for M in (delta, change))
-    return delta, h_transposed[..., None, :, :], change
+    return split_rows(delta, count), h_transposed[..., None, :, :], split_rows(change, count)
+
+
+def split_columns(matrix, count):
+    """View a matrix, (..., m, n), as several beside each other, (..., count, m, n / count)."""
+    parts = matrix.reshape(*matrix.shape[:-1], count, -1)
+    return np.moveaxis(parts, -2, -3)
+
+
+def split_rows(matrix, count):
+    """View a matrix, (..., m, n), as several below each other, (..., count, m / count, n)."""
+    return matrix.reshape(*matrix.shape[:-2], count, -1, matrix.shape[-1])

@@ -132,6 +132,7 @@ class Stack:
         self.images = training.images.astype(dtype, copy=False)
         num_classes = self.members[0].layer_sizes[-1]
         self.one_hot = np.eye(num_classes, dtype=dtype)[training.labels]
+        self.hidden, self.layers = [], []
         self._make_weights(np.dtype(dtype))
         for k, member in enumerate(self.members):
             self._write(k, network.init_weights(member.layer_sizes, member.seed, dtype))
@@ -141,7 +142,9 @@ class Stack:
         """Make one vector of all weights and one of all changes, and views of them."""
         num_members, sizes = len(self.members), self.members[0].layer_sizes
         depths = [len(member.layer_sizes) - 2 for member in self.members]
-        self.hidden = [(sum(depth > n for depth in depths), sizes[n + 1]) for n in range(depths[0])]
+        for number in range(depths[0]):
+            count = sum(depth > number for depth in depths)
+            self.hidden.append((count, sizes[number + 1]))
         places = place_layers(depths)
         shapes = [(num_members, sizes[1], sizes[0]), (num_members, sizes[1], 1)]
         shapes += [shape_of(sizes, *place) for place in places]
@@ -149,8 +152,8 @@ class Stack:
         self.weights, self.change = np.empty(total, dtype), np.empty(total, dtype)
         self.first_matrix, self.biases, *matrices = split(self.weights, shapes)
         self.first_change, self.bias_changes, *changes = split(self.change, shapes)
-        views = zip(places, matrices, changes, strict=True)
-        self.layers = [Layer(*place, matrix, change) for place, matrix, change in views]
+        for place, matrix, change in zip(places, matrices, changes, strict=True):
+            self.layers.append(Layer(*place, matrix, change))
 
     def _layers_of(self, k):
         """View the k-th network as `layers`, [(W_1, b_1), ...], as `helpers.network` wants them."""

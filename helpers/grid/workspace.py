@@ -64,8 +64,17 @@ class Workspace:
 
     def __init__(self, stack, batch_size):
         self.stack = stack
+        self._make_arrays(batch_size)
+        self._make_levels(batch_size)
+        for layer in stack.layers:
+            self._note_products(layer)
+        self._note_first_products()
+        self._note_updates(batch_size)
+
+    def _make_arrays(self, batch_size):
+        """Make the arrays of the minibatch and of the last layer."""
+        stack, dtype = self.stack, self.stack.weights.dtype
         num_members, num_classes = len(stack.members), stack.one_hot.shape[1]
-        dtype = stack.weights.dtype
         own = () if stack.share_minibatches else (num_members,)
         self.images = np.empty((*own, batch_size, stack.images.shape[1]), dtype)
         self.targets = np.empty((*own, batch_size, num_classes), dtype)
@@ -73,16 +82,15 @@ class Workspace:
         self.delta = np.empty_like(self.logits)
         self._column = np.empty((num_members, 1, batch_size), dtype)  # a number for each image
         self._ones = np.ones((batch_size, 1), dtype)
-        shapes = [(count, num_units + 1, batch_size) for count, num_units in stack.hidden]
+
+    def _make_levels(self, batch_size):
+        """Make the arrays of the hidden layers."""
+        shapes = [(count, num_units + 1, batch_size) for count, num_units in self.stack.hidden]
         largest = max(map(math.prod, shapes), default=0)
-        zeros = np.zeros(largest, dtype)  # shared by all levels: less to fetch
+        zeros = np.zeros(largest, self.stack.weights.dtype)  # shared by all: less to fetch
         self.levels = {}
         for number, shape in enumerate(shapes, start=1):
             self.levels[number] = make_level(shape, zeros)
-        for layer in stack.layers:
-            self._note_products(layer)
-        self._note_first_products()
-        self._note_updates(batch_size)
 
     def _note_products(self, layer):
         """Note the products of a layer that reads what a hidden layer gives."""
