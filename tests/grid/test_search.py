@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import re
 import signal
+import threading
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import nullcontext
 from functools import partial
@@ -121,12 +122,21 @@ def test_a_stopped_search_goes_on_and_trains_only_what_is_missing(
 
 def test_a_shorter_run_is_saved_before_the_longer_one_ends(tmp_path, monkeypatch, trained):
     monkeypatch.setattr(search, "REPORT_EVERY", 0.01)
-    both = recipes(num_hidden_layers=[0], learning_rate=[0.1], batch_size=[100], num_epochs=[1, 60])
+    both = recipes(num_hidden_layers=[0], learning_rate=[0.1], batch_size=[100], num_epochs=[1, 3])
+    stopped, save = threading.Event(), runs.save
+
+    def save_and_end(*arguments):
+        save(*arguments)
+        if not stopped.is_set():
+            stopped.wait(60)
+            raise RuntimeError("the worker ends with the search")
 
     def stop(line):
         if "1 of 2 runs" in line:
+            stopped.set()
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(runs, "save", save_and_end)
     with pytest.raises(search.SearchStopped, match="1 of 2 runs are saved"):
         search.search(both, tmp_path, in_this_process, on_progress=stop)
     trained.clear()
