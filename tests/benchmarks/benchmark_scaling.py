@@ -15,6 +15,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
+from unittest import mock
 
 import benchmark_steps
 import numpy as np
@@ -123,26 +124,11 @@ def time_needed(runs, num_workers, model):
     """Simulate when the workers are done, in seconds, with the jobs made for so many of them."""
     from helpers.grid import jobs
 
-    made = jobs.make_jobs(runs, num_workers)
-    busy = [0.0] * num_workers
-    for job in made:
-        busy[int(np.argmin(busy))] += seconds(job, model)
-    return max(busy)
-
-
-def seconds(job, model):
-    """Tell how long a job takes by the fitted model."""
-    from helpers.grid import jobs
-
-    members = list(jobs.checkpoints(job.recipes))
-    weights = [
-        jobs.network.num_weights(member.layer_sizes)
-        * (jobs.OUT_OF_CACHE if jobs.is_large(member) else 1)
-        for member in members
-    ]
-    batch_size = members[0].batch_size
-    step = model @ [1, len(members), sum(weights) * batch_size]
-    return job.num_epochs * -(-jobs.NUM_IMAGES // batch_size) * step / 1e6
+    made = jobs.make_jobs(runs, num_workers)  # by the project's own cost model, as in earnest
+    step, each, product = model
+    with mock.patch.multiple(jobs, STEP=step, NETWORK=each, PRODUCT=product):
+        timed = [jobs.Job(job.recipes) for job in made]  # a job keeps the cost that it had
+        return jobs.time_needed(timed, num_workers) / 1e6
 
 
 def train_in_earnest(runs, num_workers):
