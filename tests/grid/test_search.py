@@ -277,11 +277,23 @@ def test_a_diverging_member_is_marked_and_disturbs_nobody(expected, tmp_path):
 
 def test_progress_is_told_inside_a_job(tmp_path, monkeypatch):
     monkeypatch.setattr(search, "REPORT_EVERY", 0.01)
-    seen = []
+    seen, told, train_epoch = [], threading.Event(), stack.train_epoch
+
+    def wait_before_the_second(stack, epoch, means):
+        if epoch == 1:
+            told.wait(60)
+        train_epoch(stack, epoch, means)
+
+    def on_progress(line):
+        seen.append(line)
+        if "4 of 8" in line:
+            told.set()
+
+    monkeypatch.setattr(stack, "train_epoch", wait_before_the_second)
     one_job = recipes(batch_size=[100])
     [job] = jobs.make_jobs(one_job, 1)
     runs.epoch_file(tmp_path, job).write_text("2")  # of an earlier search
-    search.search(one_job, tmp_path, in_this_process, num_workers=1, on_progress=seen.append)
+    search.search(one_job, tmp_path, in_this_process, num_workers=1, on_progress=on_progress)
     assert seen[0] == "time left not measured yet, 0 of 8 runs, 0:00 elapsed"
     [inside, *_] = [line for line in seen if "4 of 8" in line]
     assert re.fullmatch(r"about \d:\d\d left, 4 of 8 runs, best [1-9]\d\.\d\d%, .* elapsed", inside)
