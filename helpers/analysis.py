@@ -1,7 +1,6 @@
 """Numbers that the pictures and tables are made of.
 
-About one network: confusions, calibration, mistakes, and what the units of its layers respond to.
-About a grid of networks: runs that differ in one hyperparameter, compared in pairs.
+Confusions, calibration, mistakes, and what the units of a network's layers respond to.
 
 What the functions share: `layers` is [(W_1, b_1), ..., (W_L, b_L)] as in `helpers.network`; `W` and
 `b` are those of the first layer, shapes (units, 784) and (units,); `images` has shape (n, 784),
@@ -10,7 +9,6 @@ What the functions share: `layers` is [(W_1, b_1), ..., (W_L, b_L)] as in `helpe
 Left out: drawing (`helpers.figures`), training, and the mathematics of the network itself.
 """
 
-from itertools import combinations
 from math import ceil, sqrt
 from typing import NamedTuple
 
@@ -18,12 +16,10 @@ import numpy as np
 
 from helpers import network
 from helpers.data import IMAGE_SHAPE
-from helpers.sgd import one_blas_thread
+from helpers.threads import one_blas_thread
 
 GAP = 2
 """Pixels between the tiles of a picture of weights."""
-FACTORS = ["num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_epochs"]
-"""The hyperparameters of the assignment's grid, in its order; columns of a table of runs."""
 
 
 def probabilities(layers, images):
@@ -183,61 +179,3 @@ def most_exciting(W, b, images, count):
         excitement = W @ images.T + b[:, None]
     strongest_first = np.argsort(-excitement, axis=1, kind="stable")
     return strongest_first[:, :count]
-
-
-def side_by_side(table, factor):
-    """Put the accuracies side by side of runs that differ in one hyperparameter alone.
-
-    With a constant rate 50 epochs are the first half of 100: one trajectory, looked at twice. So
-    where `factor` is not the number of epochs, the mean over both lengths counts once.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        One row a run: the columns `FACTORS`, ``alpha``, ``seed`` and ``accuracy``, which is not a
-        number for a run that diverged.
-    factor : str
-        One of `FACTORS`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A line for each setting of the others, a column for each value of `factor`.
-    """
-    others = {*FACTORS, "alpha", "seed"} - {factor, "num_epochs"}
-    groups = table.groupby([*sorted(others), factor]).accuracy
-    is_whole = groups.count() == groups.size()
-    return groups.mean().where(is_whole).unstack(factor)
-
-
-def paired_effects(table):
-    """Say what each hyperparameter does: differences of pairs that differ in it alone.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        See `side_by_side`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row for each two values of a hyperparameter that were paired: ``factor``, ``low`` and
-        ``high``; ``num_pairs``; ``mean`` and ``sd`` of accuracy(high) - accuracy(low);
-        ``num_higher``, the pairs in which the higher value did better. The spread tells how much
-        a difference depends on all else, chance included; the pairs of one grid share their seed.
-    """
-    import pandas as pd  # late: processes that only train would each pay 30 MB for it
-
-    rows = []
-    for factor in FACTORS:
-        accuracies = side_by_side(table, factor)
-        for low, high in combinations(accuracies.columns, 2):
-            differences = (accuracies[high] - accuracies[low]).dropna()
-            num_pairs = len(differences)
-            if num_pairs:
-                mean = differences.mean()
-                sd = differences.std()
-                num_higher = (differences > 0).sum()
-                rows.append([factor, low, high, num_pairs, mean, sd, num_higher])
-    columns = ["factor", "low", "high", "num_pairs", "mean", "sd", "num_higher"]
-    return pd.DataFrame(rows, columns=columns)

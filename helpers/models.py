@@ -20,7 +20,7 @@ from pydantic_core import from_json
 
 from helpers import data, files, network
 from helpers.errors import OneLineError
-from helpers.sgd import Recipe
+from helpers.recipe import Recipe
 
 BEST, RECIPE, WIDE = "best_model", "recipe_model", "wide_model"
 """The best network of the grid, the best recipe on the grid's widths, and the wider network."""

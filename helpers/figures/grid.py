@@ -6,8 +6,9 @@ Each function takes a table, a DataFrame with one row a run and the columns of
 
 import numpy as np
 
-from helpers.analysis import FACTORS, paired_effects, side_by_side
 from helpers.figures import style
+from helpers.grid.effects import paired_effects, side_by_side
+from helpers.grid.table import FACTORS
 
 
 @style.picture(

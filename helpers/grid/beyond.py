@@ -8,7 +8,7 @@ initial weights, dropout, label smoothing, shifted images).
 from dataclasses import replace
 
 from helpers import data
-from helpers.sgd import Recipe
+from helpers.recipe import Recipe
 
 BASE = Recipe((data.NUM_PIXELS, 50, 50, 50, data.NUM_CLASSES), 100, 32, 0.05)
 """A network of the grid's own widths and length; the first line of the comparison."""

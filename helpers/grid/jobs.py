@@ -9,7 +9,6 @@ when jobs are trained (`helpers.grid.search`, `helpers.grid.workers`).
 
 import hashlib
 import heapq
-import itertools
 import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ import scipy
 
 from helpers import data, files, network
 from helpers.grid import machine
-from helpers.sgd import Recipe
+from helpers.recipe import Recipe
 
 NUM_IMAGES = 54_000
 LARGEST = 9
@@ -34,8 +33,8 @@ Measured on a Cascade Lake core; only what they are to each other matters. A lar
 `OUT_OF_CACHE` times as long as that.
 """
 OUT_OF_CACHE = 1.6
-SOURCES = ["network.py", "sgd.py", "data.py"]
-SOURCES += [f"grid/{name}.py" for name in ("products", "workspace", "stack", "runs")]
+SOURCES = ["network.py", "recipe.py", "history.py", "sgd.py", "threads.py", "data.py"]
+SOURCES += [f"grid/{name}.py" for name in ("products", "workspace", "stack", "jobs", "runs")]
 CODE = [(files.PROJECT / "helpers" / name).read_text("utf-8") for name in SOURCES]
 """What computes a result and stores it, as it was imported."""
 
@@ -94,42 +93,6 @@ def fingerprint(recipe):
 
 def _hash(text):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def list_runs(
-    num_hidden_layers, num_units, learning_rate, batch_size, num_epochs, alpha, seed, num_seeds
-):
-    """List the runs of a grid: every combination, the last factor changing fastest.
-
-    Parameters
-    ----------
-    num_hidden_layers, num_units, learning_rate, batch_size, num_epochs : sequence
-        The values of each factor; all hidden layers of a network have the same number of units.
-    alpha : float
-    seed, num_seeds : int
-        Each combination is run with seed, seed + 1, ..., for weights and minibatches alike.
-
-    Returns
-    -------
-    list of helpers.sgd.Recipe
-    """
-    factors = num_hidden_layers, num_units, learning_rate, batch_size, num_epochs
-    runs = []
-    for depth, units, rate, size, epochs in itertools.product(*factors):
-        layer_sizes = (data.NUM_PIXELS, *[units] * depth, data.NUM_CLASSES)
-        for each in range(seed, seed + num_seeds):
-            recipe = Recipe(layer_sizes, epochs, size, rate, alpha, seed=each, shuffle_seed=each)
-            runs.append(recipe)
-    return runs
-
-
-def repeats(recipes, num_seeds):
-    """List runs again, with the next `num_seeds` seeds of weights and minibatches."""
-    return [
-        replace(recipe, seed=seed, shuffle_seed=seed)
-        for recipe in recipes
-        for seed in range(recipe.seed + 1, recipe.seed + 1 + num_seeds)
-    ]
 
 
 def checkpoints(recipes):

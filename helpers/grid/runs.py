@@ -16,7 +16,7 @@ from helpers import data, network, sgd
 from helpers.files import write_bytes, write_text
 from helpers.grid import stack
 from helpers.grid.jobs import fingerprint
-from helpers.sgd import Recipe
+from helpers.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers import network, sgd
+from helpers import history, network, sgd
 from helpers.grid import jobs
 from helpers.grid.workspace import Workspace
 
@@ -53,7 +53,7 @@ def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: Non
         If the recipes cannot share a stack.
     """
     stack = Stack(recipes, training, dtype)
-    means = {recipe: sgd.RunningMean() for recipe in recipes}
+    means = {recipe: history.RunningMean() for recipe in recipes}
     found = {}
     with sgd.one_blas_thread(), sgd.quiet_overflow():
         for epoch in range(1 + max(recipe.num_epochs for recipe in recipes)):

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers import analysis
 from helpers.errors import OneLineError
 from helpers.files import write_text
-from helpers.sgd import Recipe
+from helpers.recipe import Recipe
 
-FACTORS = analysis.FACTORS
+FACTORS = ["num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_epochs"]
+"""The hyperparameters of the assignment's grid, in its order; columns of a table of runs."""
 TYPES = {
     "num_hidden_layers": int,
     "num_units": int,  # of the widest hidden layer

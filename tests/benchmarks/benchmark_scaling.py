@@ -69,7 +69,7 @@ def measure_stacks():
 
 def running(make_stack, training, shape, size):
     """Make a function that takes some steps of a stack of equal networks."""
-    from helpers.sgd import Recipe
+    from helpers.recipe import Recipe
 
     sizes = (784, *[shape.num_units] * shape.num_hidden_layers, 10)
     recipes = [Recipe(sizes, 100, shape.batch_size, 0.01, seed=seed) for seed in range(size)]
@@ -105,13 +105,13 @@ def fit(measured):
 
 def all_runs():
     """List everything that part C trains at full size."""
-    from helpers.grid import beyond, jobs
+    from helpers.grid import beyond, listing
     from helpers.notebook import parameters
 
     names = "num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_epochs"
     full = parameters.full("c")
-    runs = jobs.list_runs(*(full[name] for name in names), alpha=0.0, seed=0, num_seeds=1)
-    repeated = jobs.repeats(runs[: full["repeat_top"]], full["repeat_seeds"])
+    runs = listing.list_runs(*(full[name] for name in names), alpha=0.0, seed=0, num_seeds=1)
+    repeated = listing.repeats(runs[: full["repeat_top"]], full["repeat_seeds"])
     return [*runs, *beyond.options(), *beyond.members(), *repeated]
 
 

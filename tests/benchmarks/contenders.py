@@ -20,7 +20,7 @@ import numpy as np
 
 from helpers import network, sgd
 from helpers.grid.stack import Stack
-from helpers.sgd import Recipe
+from helpers.recipe import Recipe
 
 RATES = 0.01, 0.005, 0.05
 NUM_CLASSES = 10

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from helpers import data, files, network, sgd
-from helpers.grid import jobs, machine, stack
-from helpers.sgd import Recipe
+from helpers.grid import listing, machine, stack
+from helpers.recipe import Recipe
 
 RESULT = Path(__file__).with_name("spread.json")
 KERNELS = "SkylakeX", "Haswell", "Nehalem", "Sandybridge"
@@ -45,7 +45,7 @@ def part_a(seed):
 
 def quick_grid(seed):
     """Train the grid of part C's defaults and choose the best run on validation."""
-    runs = jobs.list_runs([3], [30, 50], [0.01, 0.05], [64], [2, 4], 0.0, seed, 1)
+    runs = listing.list_runs([3], [30, 50], [0.01, 0.05], [64], [2, 4], 0.0, seed, 1)
     found = [accuracies(recipe) for recipe in runs]
     best = max(found, key=lambda each: each["validation accuracy"])
     return {

@@ -9,6 +9,7 @@ from problems import a_problem
 from sklearn.metrics import confusion_matrix
 
 from helpers import analysis, network
+from helpers.grid import effects
 
 LABELS = np.array([0, 1, 2, 0, 1, 0])  # the third to the fifth prediction are wrong
 PERCENT = [[95, 3, 2], [20, 45, 35], [55, 15, 30], [5, 92, 3], [58, 40, 2], [100, 0, 0]]
@@ -106,7 +107,7 @@ def test_paired_effects_by_hand():
         (50, 0.05, 50, 0): 0.87,
         (50, 0.05, 100, 0): 0.87,
     })  # fmt: skip
-    units, rates, epochs = analysis.paired_effects(table).itertuples(index=False)
+    units, rates, epochs = effects.paired_effects(table).itertuples(index=False)
     assert units[:4] == ("num_units", 30, 50, 2)
     assert units[4:] == pytest.approx((0.01, 0.06 / np.sqrt(2), 1))
     assert rates[:4] == ("learning_rate", 0.01, 0.05, 1)
@@ -116,4 +117,4 @@ def test_paired_effects_by_hand():
 
 
 def test_one_run_has_no_effects():
-    assert analysis.paired_effects(a_table({(30, 0.01, 50, 0): 0.8})).empty
+    assert effects.paired_effects(a_table({(30, 0.01, 50, 0): 0.8})).empty

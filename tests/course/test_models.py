@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers import models, network
-from helpers.sgd import Recipe
+from helpers.recipe import Recipe
 
 RECIPE = Recipe((784, 3, 10), num_epochs=2, batch_size=3, learning_rate=0.1, seed=7, shuffle_seed=8)
 WEIGHTS = network.init_weights(RECIPE.layer_sizes, RECIPE.seed, np.float32)

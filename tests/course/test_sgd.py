@@ -11,6 +11,7 @@ from problems import SIZES, some_images
 from threadpoolctl import threadpool_info
 
 from helpers import network, sgd
+from helpers import recipe as recipes
 
 DATA = some_images()  # 22 images in batches of 4 are 6 steps an epoch
 for part in DATA:
@@ -107,7 +108,7 @@ def test_cosine_and_constant_rates_by_hand():
 @pytest.mark.parametrize("average_epochs", [1, 2, 3, 5])
 def test_averaging_equals_the_plain_mean_of_its_iterates(monkeypatch, every, average_epochs):
     # An epoch of 6 steps, shorter than `every`, gives its last iterate.
-    monkeypatch.setattr(sgd, "AVERAGE_EVERY", every)
+    monkeypatch.setattr(recipes, "AVERAGE_EVERY", every)
     trained = train(average_epochs=average_epochs, dtype=np.float64)
     epochs = textbook(RECIPE)[-average_epochs:]
     included = [w for steps in epochs for w in steps[min(every, 6) - 1 :: min(every, 6)]]

@@ -502,13 +502,13 @@ def test_behind_walls_signals_reach_nobody(plan):
 
 def test_a_broken_file_costs_its_own_exercises(plan):
     submission = hand_in(files={"sgd.py": "import sys; sys.exit(0)", "analysis.py": "def x(:"})
-    del submission.files["grid/jobs.py"]
+    del submission.files["grid/listing.py"]
     found = by_function(grading.grade_submission(submission, plan))
     lost = {function: lines[0] for function, (points, lines) in found.items() if not points}
     assert lost.keys() == {"minibatches", "step", "tile_W0", "list_runs"}
     assert "cannot be imported: SystemExit" in lost["step"]
     assert "SyntaxError" in lost["tile_W0"] and "line 1" in lost["tile_W0"]
-    assert "grid/jobs.py is missing" in lost["list_runs"]
+    assert "grid/listing.py is missing" in lost["list_runs"]
 
 
 def test_one_submission_on_the_command_line(tmp_path, capsys):

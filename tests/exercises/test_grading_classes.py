@@ -48,7 +48,7 @@ def read(path):
 
 @pytest.mark.parametrize("above", ["helpers/", "hand out/helpers/", "a/b/helpers/", "", "mine/"])
 def test_files_are_found_at_any_depth_in_folders_and_archives(above, tmp_path):
-    files = {f"{above}network.py": "1", f"{above}grid/jobs.py": "2", f"{above}own/new.py": "3"}
+    files = {f"{above}network.py": "1", f"{above}grid/listing.py": "2", f"{above}own/new.py": "3"}
     others = {f"{above}data.py": "ours", "__MACOSX/helpers/network.py": "junk", "README.md": ""}
     (tmp_path / "a.zip").write_bytes(zipped(files | others))
     for name, text in (files | others).items():
@@ -56,7 +56,7 @@ def test_files_are_found_at_any_depth_in_folders_and_archives(above, tmp_path):
         (tmp_path / "b" / name).write_text(text)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "any name.ZIP").write_bytes(zipped(files | others))
-    expected = {"network.py": b"1", "grid/jobs.py": b"2", "own/new.py": b"3"}
+    expected = {"network.py": b"1", "grid/listing.py": b"2", "own/new.py": b"3"}
     found = [read(tmp_path / name) for name in ("a.zip", "b", "c")]
     assert [each.files for each in found] == [expected] * 3
     assert len({each.fingerprint for each in found}) == 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers import figures, sgd
+from helpers import figures, history
 
 FALLING = np.linspace(2.3, 0.5, 100)
 EXPLODING = np.concatenate([[2.3, 40.0, 1e9], np.full(97, np.nan)])
@@ -27,7 +27,7 @@ def test_a_training_that_diverges_alone_is_shown_to_its_end():
 
 
 def test_curves_have_room_for_all_epochs_asked_for_and_ticks_beside_a_single_point():
-    start = sgd.History([2.4], [0.1], [2.4], [0.1])
+    start = history.History([2.4], [0.1], [2.4], [0.1])
     for num_epochs in 0, 10:
         figure = figures.learning_curves(start, num_epochs).figure
         for ax in figure.axes:

@@ -15,11 +15,11 @@ from matplotlib.text import Text
 from PIL import Image
 
 from helpers import analysis, figures
-from helpers.analysis import FACTORS
 from helpers.data import Images
 from helpers.figures import style
 from helpers.gradient_check import step_curve
-from helpers.sgd import History
+from helpers.grid.table import FACTORS
+from helpers.history import History
 from tests.course.problems import a_problem
 
 

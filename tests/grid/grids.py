@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from helpers.grid.jobs import list_runs
+from helpers.grid.listing import list_runs
 from helpers.grid.table import to_frame
 
 SMALL = {"num_hidden_layers": [1, 2], "num_units": [4], "learning_rate": [0.05, 0.1]}

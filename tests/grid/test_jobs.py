@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from helpers import data
-from helpers.grid import beyond, jobs, machine, stack
-from helpers.grid.jobs import list_runs, make_jobs
+from helpers.grid import beyond, jobs, listing, machine, stack
+from helpers.grid.jobs import make_jobs
+from helpers.grid.listing import list_runs
 from helpers.notebook import parameters
-from helpers.sgd import Recipe
+from helpers.recipe import Recipe
 from tests.grid.grids import SMALL
 
 FULL = {name: parameters.full("c")[name] for name in SMALL}
@@ -40,7 +41,7 @@ def test_one_worker_gets_the_full_grid_as_nine_stacks_of_nine_networks_longest_f
 @pytest.mark.parametrize(("num_workers", "most"), [(1, 1.0), (2, 1.05), (8, 1.12), (16, 1.3)])
 def test_workers_are_done_with_the_grid_and_what_is_beside_it_nearly_together(num_workers, most):
     runs = [*list_runs(**FULL), *beyond.options(), *beyond.members()]
-    runs += jobs.repeats(runs[:5], 3)
+    runs += listing.repeats(runs[:5], 3)
     found = make_jobs(runs, num_workers)
     assert Counter(set(runs)) == Counter(run for job in found for run in job.recipes)
     for job in found:
@@ -63,7 +64,7 @@ def test_those_with_the_same_minibatches_come_together():
 
 
 def test_repeats_take_the_next_seeds_for_weights_and_minibatches():
-    found = jobs.repeats([Recipe((2, 2), 1, 1, 0.1, seed=3, shuffle_seed=3)], 2)
+    found = listing.repeats([Recipe((2, 2), 1, 1, 0.1, seed=3, shuffle_seed=3)], 2)
     assert [(each.seed, each.shuffle_seed) for each in found] == [(4, 4), (5, 5)]
 
 

@@ -15,7 +15,7 @@ from jupyter_client.manager import start_new_kernel
 
 from helpers import data
 from helpers.files import PROJECT
-from helpers.grid import jobs, runs, search, stack, workers
+from helpers.grid import jobs, listing, runs, search, stack, workers
 from tests.grid.grids import content, in_this_process, recipes
 
 
@@ -155,13 +155,13 @@ def test_repeats_join_the_queue_once_the_grid_is_there(tmp_path, trained):
 
     def repeats(found):
         calls.append(set(found))
-        return jobs.repeats(recipes()[:2], 2)
+        return listing.repeats(recipes()[:2], 2)
 
     beyond = recipes(learning_rate=[0.2])
     found = search.search(
         recipes(), tmp_path, in_this_process, beyond=beyond, repeats=repeats, resume=True
     )
-    assert set(found) == {*recipes(), *beyond, *jobs.repeats(recipes()[:2], 2)}
+    assert set(found) == {*recipes(), *beyond, *listing.repeats(recipes()[:2], 2)}
     assert len(calls) == 1 and calls[0] >= set(recipes())
     assert len(trained) == 16 + 8 + 4
     search.search(recipes(), tmp_path, in_this_process, repeats=repeats, resume=True)

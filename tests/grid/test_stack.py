@@ -13,7 +13,7 @@ import pytest
 from helpers import data, network, sgd
 from helpers.files import PROJECT
 from helpers.grid import machine, products, stack
-from helpers.sgd import Recipe
+from helpers.recipe import Recipe
 
 RNG = np.random.default_rng(0)
 FEW = data.Images(RNG.uniform(-0.5, 0.5, (120, 784)), RNG.integers(0, 10, 120))

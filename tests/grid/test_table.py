@@ -7,7 +7,7 @@ import pytest
 
 from helpers.grid import table as grid_table
 from helpers.grid.search import Run
-from helpers.sgd import Recipe
+from helpers.recipe import Recipe
 
 NAN = float("nan")
 

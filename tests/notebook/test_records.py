@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import files, notebook, sgd
+from helpers import files, notebook
+from helpers.history import History
 from helpers.notebook import parameters, progress, records
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RECORD, VARIES, Record, RecordError, read_records, record
@@ -159,7 +160,7 @@ def test_a_live_curve_is_drawn_now_and_then_and_at_the_end(shown, monkeypatch):
         drawn.append(len(history))
         return SimpleNamespace(bundle=lambda: ({"text/plain": f"{len(history)} epochs"}, {}))
 
-    history, on_epoch = sgd.History(), notebook.live_curve(draw)
+    history, on_epoch = History(), notebook.live_curve(draw)
     for _ in range(6):
         for curve in vars(history).values():
             curve.append(0.5)

@@ -14,7 +14,8 @@ from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook
 
 import helpers
-from helpers import files, notebook, sgd
+from helpers import files, notebook
+from helpers.history import History
 from helpers.notebook import cells, output, parameters, read_parameters
 from helpers.notebook.output import OutputError
 from helpers.notebook.refusals import ParameterError
@@ -202,7 +203,7 @@ def test_without_a_notebook_the_same_is_printed(values, capsys):
     notebook.record("x", 2)
     line = notebook.progress_line()
     line.update("half")
-    history = sgd.History([0.25], [0.5], [0.25], [0.5])
+    history = History([0.25], [0.5], [0.25], [0.5])
     notebook.live_curve(None)(history)
     notebook.finish(found)
     lines = [line for line in capsys.readouterr().out.splitlines() if line]

@@ -8,13 +8,13 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from helpers import network, sgd
+from helpers import history, network, sgd
 from helpers.files import PROJECT
 from helpers.notebook import sources
 
 
 @pytest.mark.parametrize(
-    "item", [network.unpack, network.backprop, sgd.step, sgd.History.line, sgd.History]
+    "item", [network.unpack, network.backprop, sgd.step, history.History.line, history.History]
 )
 def test_shown_source_is_the_code_without_its_docstring(item):
     text = sources.source_of(item)

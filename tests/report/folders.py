@@ -13,11 +13,11 @@ from PIL import Image
 
 from helpers import files, models, network
 from helpers.grid import table as grid_table
-from helpers.grid.jobs import list_runs
+from helpers.grid.listing import list_runs
 from helpers.notebook import parameters
 from helpers.notebook.records import RECORD, VARIES, Record
+from helpers.recipe import Recipe
 from helpers.report import results
-from helpers.sgd import Recipe
 
 RECORDS = {
     "a": [Record("start loss", 2.32, "rel", 0.05), Record("test accuracy", 0.8712, "abs", 0.01)],

@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from helpers.files import PROJECT
-from helpers.grid import jobs, search, workers
+from helpers.grid import listing, search, workers
 
 GRID = {"num_hidden_layers": [1, 2], "num_units": [8, 12], "learning_rate": [0.05, 0.1]}
 GRID |= {"batch_size": [200], "num_epochs": [1, 2, 4], "alpha": 0.0, "seed": 0, "num_seeds": 1}
@@ -34,7 +34,7 @@ TIME_TO_END = 60.0
 def drive(folder, scheduler):
     """Search the grid; this is the process that is killed."""
     where = workers.executor_for("dask" if scheduler else "processes", 2, scheduler)
-    return search.search(jobs.list_runs(**GRID), folder, where, resume=True)
+    return search.search(listing.list_runs(**GRID), folder, where, resume=True)
 
 
 def start(*arguments):
@@ -95,7 +95,7 @@ def soak(num_kills, seed, scheduler=""):
             after = saved(folder)
             counts["lost"] += len(before.keys() - after.keys())
             counts["trained again"] += sum(after.get(p, when) != when for p, when in before.items())
-            if len(after) == len(jobs.list_runs(**GRID)):
+            if len(after) == len(listing.list_runs(**GRID)):
                 counts["grids"] += 1
                 counts["wrong"] += content(folder) != content(expected)
                 shutil.rmtree(folder)

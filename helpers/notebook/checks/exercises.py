@@ -40,7 +40,7 @@ EXERCISES = (
     Exercise("A5", "sgd", "minibatches"),
     Exercise("A6", "sgd", "step"),
     Exercise("B1", "gradient_check", "complex_step"),
-    Exercise("C1", "grid.jobs", "list_runs"),
+    Exercise("C1", "grid.listing", "list_runs"),
     Exercise("D1", "analysis", "tile_W0"),
 )
 

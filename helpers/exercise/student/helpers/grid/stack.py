@@ -5,7 +5,7 @@ The full project trains several at once, in buffers made once. This is slower, a
 
 import numpy as np
 
-from helpers import network, sgd
+from helpers import history, network, sgd
 
 
 def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: None):
@@ -23,7 +23,7 @@ def train_one(recipe, training, dtype):
     images, labels = training.images.astype(dtype, copy=False), training.labels
     weights = network.init_weights(recipe.layer_sizes, recipe.seed, dtype)
     layers = network.unpack(weights, recipe.layer_sizes)
-    mean = sgd.RunningMean()
+    mean = history.RunningMean()
     for epoch in range(recipe.num_epochs):
         batches = sgd.minibatches(len(labels), recipe.batch_size, [recipe.shuffle_seed, epoch])
         for number, batch in enumerate(batches, start=1):
