@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from helpers.broken_gradients import FAULTS
-from helpers.exercise import grading, handout
+from helpers.exercise import handout
 from helpers.exercise.handout import unwritten
 from helpers.files import PROJECT
 from helpers.notebook import cells
@@ -87,13 +87,6 @@ def test_only_what_a_student_needs_is_in_it(folder):
         nbformat.validate(notebook)
         assert not any(cell.get("outputs") for cell in notebook.cells)
     tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
-
-
-def test_unwritten_exercises_get_no_points_and_say_so(folder):
-    results = grading.grade(folder)
-    assert results["score"] == 0
-    for exercise in EXERCISES:
-        assert unwritten(exercise) in str(results)
 
 
 def test_parameters_are_the_defaults_whatever_was_explored():
