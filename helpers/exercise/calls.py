@@ -1,0 +1,139 @@
+"""The ways to call a student's function, and to name what comes back, in the order of the course.
+
+A case names one of them. Each gives a dict: the parts of the result by name, in the order in which
+they are compared with those of our own function. Where a result is drawn by chance, or is large,
+the parts are what can be told of it.
+"""
+
+from dataclasses import asdict
+from itertools import combinations
+
+import numpy as np
+
+
+class ResultError(Exception):
+    """What comes back is no list, or one of another length; the message is the line of help."""
+
+
+def as_list(value, length, name):
+    """Refuse what is no list of a length; the entries may be of any kind."""
+    if value is None:
+        raise ResultError(f"{name} is None (is a return missing?), expected a list of {length}")
+    if not isinstance(value, (list, tuple)):
+        raise ResultError(f"{name} is of type {type(value).__name__}, expected a list of {length}")
+    if len(value) != length:
+        raise ResultError(f"{name} has {len(value)} entries, expected {length}")
+    return value
+
+
+def plainly(function, *arguments):
+    """Give what the function returns."""
+    return {"the result": function(*arguments)}
+
+
+def is_refused(function, *arguments):
+    """Tell whether the call ends with ValueError."""
+    try:
+        function(*arguments)
+    except ValueError:
+        return {"whether the call ends with a ValueError": True}
+    return {"whether the call ends with a ValueError": False}
+
+
+def name_pairs(pairs, length, name, prefix=""):
+    """Name the arrays of a list of (matrix, vector): W1, b1, W2, ..."""
+    named = {}
+    for number, pair in enumerate(as_list(pairs, length, name), start=1):
+        W, b = as_list(pair, 2, f"entry {number - 1} of {name}")
+        named |= {f"{prefix}W{number}": W, f"{prefix}b{number}": b}
+    return named
+
+
+def name_layers(unpack, weights, layer_sizes):
+    """Name the layers, the first one first."""
+    return name_pairs(unpack(weights, layer_sizes), len(layer_sizes) - 1, "layers")
+
+
+def write_to_views(unpack, weights, layer_sizes):
+    """Fill each array with a number of its own, and count it in the flat vector."""
+    counts = {}
+    for number, (name, array) in enumerate(name_layers(unpack, weights, layer_sizes).items()):
+        array[...] = -number
+        counts[f"the number of {weights.dtype} weights that change with {name}"] = 0
+    for number, name in enumerate(counts):
+        counts[name] = int(np.sum(weights == -number))
+    return counts
+
+
+def name_activations(forward, layers, images):
+    """Name what each layer reads, and the logits."""
+    result = as_list(forward(layers, images), 2, "the result (activations, logits)")
+    name = "activations (what each layer reads: the images first, and no logits)"
+    activations = as_list(result[0], len(layers), name)
+    return {f"h_{number}": h for number, h in enumerate(activations)} | {"logits": result[1]}
+
+
+def name_gradient(backprop, layers, *arguments):
+    """Name the gradient from the top down, as delta goes."""
+    named = name_pairs(backprop(layers, *arguments), len(layers), "the gradient", "d")
+    return dict(reversed(named.items()))
+
+
+def take_step(step, layers, *arguments):
+    """Name the arrays that the layers held before the step, as they are after it."""
+    arrays = list(layers)
+    step(layers, *arguments)
+    return name_pairs(arrays, len(arrays), "layers")
+
+
+def draw_batches(minibatches, num_images, batch_size, seed):
+    """Tell the sizes of the batches, and what is in them."""
+    batches = minibatches(num_images, batch_size, seed)
+    if not isinstance(batches, np.ndarray):  # equal batches may come as one array
+        batches = as_list(batches, -(-num_images // batch_size), "the list of batches")
+    order = np.concatenate(batches)
+    return {
+        "the list of sizes": [len(batch) for batch in batches],
+        "images in no batch:": sorted(set(range(num_images)) - set(order.tolist())),
+        "whether positions are whole numbers": order.dtype.kind in "iu",
+    }
+
+
+def look_at_shuffle(minibatches, num_images, batch_size, seed):
+    """Tell whether batches hold images from all over the range, in whatever order."""
+    spreads = [np.ptp(batch) for batch in minibatches(num_images, batch_size, seed)]
+    return {"whether batches spread over the range": bool(np.mean(spreads) > num_images / 2)}
+
+
+def compare_seeds(minibatches, num_images, batch_size, *seeds):
+    """Tell for each two seeds whether they give the same order."""
+    orders = [np.concatenate(minibatches(num_images, batch_size, seed)) for seed in seeds]
+    agree = {}
+    for one, other in combinations(range(len(seeds)), 2):
+        name = f"whether seeds {seeds[one]} and {seeds[other]} give the same order"
+        agree[name] = np.array_equal(orders[one], orders[other])
+    return agree
+
+
+def list_fields(list_runs, *arguments):
+    """Name the fields of the recipes, each for all runs."""
+    *factors, _, _, num_seeds = arguments
+    num_runs = num_seeds * int(np.prod([len(values) for values in factors]))
+    runs = as_list(list_runs(*arguments), num_runs, "the list of runs")
+    kinds = {type(run).__name__ for run in runs}
+    if kinds != {"Recipe"}:
+        raise ResultError(f"runs are of type {', '.join(kinds)}, expected sgd.Recipe")
+    return {name: [getattr(run, name) for run in runs] for name in asdict(runs[0])}
+
+
+def find_tiles(tile_W0, units, *columns):
+    """Number all weights, and find some of them in the picture."""
+    W = np.arange(0.5, units * 784).reshape(units, 784)
+    picture = np.asarray(tile_W0(W.copy(), *columns))
+    places = {"the shape of the picture": list(picture.shape)}
+    for line, column in (0, 0), (0, 1), (27, 27):
+        numbers = W[:, 28 * line + column]
+        name = f"the place of pixel [{line}, {column}] of tile"
+        places[name] = [np.argwhere(picture == number).tolist() for number in numbers]
+    places["the number of entries that are NaN"] = int(np.isnan(picture).sum())
+    return places

@@ -1,0 +1,167 @@
+"""Record what our own functions give, and what known mistakes give: the cases of the checks.
+
+For instructors: `python -m helpers.exercise.record` writes cases.json again. plan.csv lists the
+cases: what is looked at, its points, for how many of `SHAPES`, the way to call, the arguments (each
+a name of `draw`, or name=value), those that may change, and a hint. mistakes.csv lists mistakes: a
+text in the source of a function of ours, what the mistake makes of it, and the line of help.
+"""
+
+import csv
+import inspect
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from helpers import files, network
+from helpers.exercise.answers import answer, dump
+from helpers.exercise.check import CASES, first_difference, recognise
+from helpers.exercise.exercises import BY_FUNCTION
+
+HERE = Path(__file__).parent
+SHAPES = (5, 4, 4, 3), (3, 6, 2), (4, 3), (3, 4, 4, 4, 4, 2)
+"""Networks that the cases are made for: square matrices, no hidden layer, and others."""
+NUM_IMAGES = 6
+
+
+def record(seed, shapes=SHAPES):
+    """Record all cases.
+
+    Parameters
+    ----------
+    seed : int
+        Of the arguments.
+    shapes : sequence of tuple of int
+        Networks; mistakes are recorded for the first two.
+
+    Returns
+    -------
+    cases : dict of str to list of dict
+        For each function, as described in `helpers.exercise.check`.
+    alike : list of str
+        Pairs of mistakes that give the same: one line of help would be wrong for one of them.
+    """
+    rng = np.random.default_rng(seed)
+    cases, alike = {function: [] for function in BY_FUNCTION}, []
+    for number, layer_sizes in enumerate(shapes):
+        drawn = draw(layer_sizes, rng)
+        for row in read_table("plan.csv"):
+            if number < int(row["shapes"]):
+                case = make_case(row, drawn)
+                if number < 2:
+                    alike += add_mistakes(case, row["function"])
+                cases[row["function"]].append(case)
+    return cases, alike
+
+
+@cache
+def read_table(name):
+    """Read a file of this folder: a dict for each line."""
+    with open(HERE / name, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def draw(layer_sizes, rng):
+    """Draw all arguments that plan.csv names; two decimals each, so that they take little room."""
+
+    def normal(*shape):
+        return rng.normal(size=shape).round(2)
+
+    num_weights = network.num_weights(layer_sizes)
+    num_pixels, *_, num_classes = layer_sizes
+    flat = normal(num_weights)
+    layers = [(W.copy(), b.copy()) for W, b in network.unpack(flat, layer_sizes)]
+    (W, b), *above = layers
+    labels = rng.integers(0, num_classes, NUM_IMAGES)
+    logits = normal(num_classes, NUM_IMAGES)
+    large = normal(10, 4)
+    large[3, 0], large[5, 1] = 1000, -1000
+    large[:, 2] -= 1000
+    numbers = np.arange(num_weights + 1.0)
+    return {
+        "weights": numbers[:-1],
+        "weights_32": numbers[:-1].astype(np.float32),
+        "weights_complex": numbers[:-1].astype(complex),
+        "weights_and_one": numbers,
+        "weights_but_one": numbers[:-2],
+        "layer_sizes": layer_sizes,
+        "layers": layers,
+        "layers_32": [(W.astype(np.float32), b.astype(np.float32)) for W, b in layers],
+        "complex_layers": [(W + 0.5j * normal(*W.shape), b + 0.5j) for W, b in layers],
+        "closed_layers": [(0 * W, 0 * b), *above],
+        "images": normal(NUM_IMAGES, num_pixels),
+        "image": normal(1, num_pixels),
+        "wide_images": normal(NUM_IMAGES, num_pixels + 1),
+        "labels": labels,
+        "label": labels[:1],
+        "logits": logits,
+        "complex_logits": logits + 0.5j * normal(*logits.shape),
+        "logits_1000": large,
+        "labels_1000": np.array([3, 5, 0, 9]),
+        "chosen": rng.permutation(num_weights)[:5],
+        "seed": int(rng.integers(7, 1_000)),
+    }
+
+
+def make_case(row, drawn):
+    """Make a case of a line of plan.csv, with what our own function gives."""
+    arguments = {}
+    for entry in row["arguments"].split():
+        name, _, value = entry.partition("=")
+        value = value or name
+        arguments[name] = drawn[value] if value in drawn else json.loads(value)
+    case = {"what": row["what"], "points": float(row["points"]), "call": row["call"]}
+    case |= {"arguments": arguments, "changes": row["changes"].split()}
+    right = answer(case, BY_FUNCTION[row["function"]].find)["result"]
+    return case | {"right": right, "hint": row["hint"], "mistakes": {}}
+
+
+def add_mistakes(case, function):
+    """Add to a case what each mistake gives there; list those that give the same."""
+    alike = []
+    for row in read_table("mistakes.csv"):
+        if row["function"] != function:
+            continue
+        broken = break_function(row)
+        given = answer(case, lambda broken=broken: broken)
+        if given["error"]:
+            continue
+        name, _ = first_difference(case, given["result"])
+        if name:
+            same = recognise(case, name, given["result"])
+            if same is None:
+                recorded = case["mistakes"].setdefault(name, [])
+                recorded.append([row["line"], given["result"][name]])
+            elif same != f"{name} {row['line']}":
+                alike.append(f"{function}, {case['what']}: {same} / {row['line']}")
+    return alike
+
+
+def break_function(row):
+    """Run the source of one of our functions with a mistake in it.
+
+    Raises
+    ------
+    LookupError
+        If the text to be changed is not in it exactly once.
+    """
+    function = BY_FUNCTION[row["function"]].find()
+    source = inspect.getsource(function)
+    if source.count(row["right"]) != 1:
+        raise LookupError(f"mistakes.csv: {row['right']!r} is not in {row['function']} once")
+    namespace = dict(function.__globals__)
+    exec(source.replace(row["right"], row["wrong"]), namespace)
+    return namespace[row["function"]]
+
+
+def write(path, seed=0):
+    """Write cases.json, a line for each exercise; returns the mistakes that are alike."""
+    cases, alike = record(seed)
+    lines = [f"{dump(name)}:{dump(cases[name])}" for name in cases]
+    files.write_text(path, "{" + ",\n".join(lines) + "}\n")
+    return alike
+
+
+if __name__ == "__main__":
+    print("\n".join(write(CASES)))
