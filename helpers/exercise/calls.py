@@ -7,6 +7,7 @@ the parts are what can be told of it.
 
 from dataclasses import asdict
 from itertools import combinations
+from math import prod
 
 import numpy as np
 
@@ -16,10 +17,10 @@ class ResultError(Exception):
 
 
 def as_list(value, length, name):
-    """Refuse what is no list of a length; the entries may be of any kind."""
+    """Refuse what is no list of a length; its entries may be anything."""
     if value is None:
         raise ResultError(f"{name} is None (is a return missing?), expected a list of {length}")
-    if not isinstance(value, (list, tuple)):
+    if not isinstance(value, (list, tuple, np.ndarray)):
         raise ResultError(f"{name} is of type {type(value).__name__}, expected a list of {length}")
     if len(value) != length:
         raise ResultError(f"{name} has {len(value)} entries, expected {length}")
@@ -33,11 +34,12 @@ def plainly(function, *arguments):
 
 def is_refused(function, *arguments):
     """Tell whether the call ends with ValueError."""
+    refused = False
     try:
         function(*arguments)
     except ValueError:
-        return {"whether the call ends with a ValueError": True}
-    return {"whether the call ends with a ValueError": False}
+        refused = True
+    return {"whether the call ends with a ValueError": refused}
 
 
 def name_pairs(pairs, length, name, prefix=""):
@@ -45,7 +47,8 @@ def name_pairs(pairs, length, name, prefix=""):
     named = {}
     for number, pair in enumerate(as_list(pairs, length, name), start=1):
         W, b = as_list(pair, 2, f"entry {number - 1} of {name}")
-        named |= {f"{prefix}W{number}": W, f"{prefix}b{number}": b}
+        named[f"{prefix}W{number}"] = W
+        named[f"{prefix}b{number}"] = b
     return named
 
 
@@ -56,26 +59,29 @@ def name_layers(unpack, weights, layer_sizes):
 
 def write_to_views(unpack, weights, layer_sizes):
     """Fill each array with a number of its own, and count it in the flat vector."""
+    arrays = name_layers(unpack, weights, layer_sizes)
     counts = {}
-    for number, (name, array) in enumerate(name_layers(unpack, weights, layer_sizes).items()):
+    for number, array in enumerate(arrays.values(), start=1):
         array[...] = -number
-        counts[f"the number of {weights.dtype} weights that change with {name}"] = 0
-    for number, name in enumerate(counts):
-        counts[name] = int(np.sum(weights == -number))
+    for number, name in enumerate(arrays, start=1):
+        what = f"the number of {weights.dtype} weights that change with {name}"
+        counts[what] = int(np.sum(weights == -number))
     return counts
 
 
 def name_activations(forward, layers, images):
     """Name what each layer reads, and the logits."""
-    result = as_list(forward(layers, images), 2, "the result (activations, logits)")
+    result = forward(layers, images)
+    activations, logits = as_list(result, 2, "the result (activations, logits)")
     name = "activations (what each layer reads: the images first, and no logits)"
-    activations = as_list(result[0], len(layers), name)
-    return {f"h_{number}": h for number, h in enumerate(activations)} | {"logits": result[1]}
+    named = enumerate(as_list(activations, len(layers), name))
+    return {f"h_{number}": h for number, h in named} | {"logits": logits}
 
 
 def name_gradient(backprop, layers, *arguments):
     """Name the gradient from the top down, as delta goes."""
-    named = name_pairs(backprop(layers, *arguments), len(layers), "the gradient", "d")
+    gradient = backprop(layers, *arguments)
+    named = name_pairs(gradient, len(layers), "the gradient", "d")
     return dict(reversed(named.items()))
 
 
@@ -89,12 +95,12 @@ def take_step(step, layers, *arguments):
 def draw_batches(minibatches, num_images, batch_size, seed):
     """Tell the sizes of the batches, and what is in them."""
     batches = minibatches(num_images, batch_size, seed)
-    if not isinstance(batches, np.ndarray):  # equal batches may come as one array
-        batches = as_list(batches, -(-num_images // batch_size), "the list of batches")
-    order = np.concatenate(batches)
+    num_batches = -(-num_images // batch_size)
+    order = np.concatenate(as_list(batches, num_batches, "the list of batches"))
+    missing = set(range(num_images)) - set(order.tolist())
     return {
         "the list of sizes": [len(batch) for batch in batches],
-        "images in no batch:": sorted(set(range(num_images)) - set(order.tolist())),
+        "images in no batch:": sorted(missing),
         "whether positions are whole numbers": order.dtype.kind in "iu",
     }
 
@@ -107,18 +113,19 @@ def look_at_shuffle(minibatches, num_images, batch_size, seed):
 
 def compare_seeds(minibatches, num_images, batch_size, *seeds):
     """Tell for each two seeds whether they give the same order."""
-    orders = [np.concatenate(minibatches(num_images, batch_size, seed)) for seed in seeds]
     agree = {}
-    for one, other in combinations(range(len(seeds)), 2):
-        name = f"whether seeds {seeds[one]} and {seeds[other]} give the same order"
-        agree[name] = np.array_equal(orders[one], orders[other])
+    for one, other in combinations(seeds, 2):
+        first = np.concatenate(minibatches(num_images, batch_size, one))
+        second = np.concatenate(minibatches(num_images, batch_size, other))
+        name = f"whether seeds {one} and {other} give the same order"
+        agree[name] = np.array_equal(first, second)
     return agree
 
 
 def list_fields(list_runs, *arguments):
     """Name the fields of the recipes, each for all runs."""
     *factors, _, _, num_seeds = arguments
-    num_runs = num_seeds * int(np.prod([len(values) for values in factors]))
+    num_runs = num_seeds * prod(map(len, factors))
     runs = as_list(list_runs(*arguments), num_runs, "the list of runs")
     kinds = {type(run).__name__ for run in runs}
     if kinds != {"Recipe"}:
@@ -132,8 +139,8 @@ def find_tiles(tile_W0, units, *columns):
     picture = np.asarray(tile_W0(W.copy(), *columns))
     places = {"the shape of the picture": list(picture.shape)}
     for line, column in (0, 0), (0, 1), (27, 27):
-        numbers = W[:, 28 * line + column]
         name = f"the place of pixel [{line}, {column}] of tile"
+        numbers = W[:, 28 * line + column]
         places[name] = [np.argwhere(picture == number).tolist() for number in numbers]
     places["the number of entries that are NaN"] = int(np.isnan(picture).sum())
     return places

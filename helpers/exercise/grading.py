@@ -107,7 +107,7 @@ def grade_exercise(exercise, cases, path):
         name = f"{exercise.function}: {case['what']}"
         test = {"number": exercise.label, "name": name, "max_score": case["points"]}
         test |= {"score": 0.0 if line else case["points"], "output": line or "right"}
-        if name not in tests or not tests[name]["score"] < test["score"]:
+        if name not in tests or test["score"] < tests[name]["score"]:
             tests[name] = test
     return list(tests.values())
 
