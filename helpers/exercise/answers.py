@@ -7,8 +7,8 @@ read in a process that does not know the right result. An answer is a dict:
     error       why there is none, in one line
     changed     the arguments that were changed and should not have been
 
-As a program, `python -m helpers.exercise.answers FUNCTION CASES ANSWERS` reads cases from a file
-of JSON and writes a line for each into another one.
+As a program, `python -m helpers.exercise.answers FUNCTION` reads cases, JSON, from standard input
+and writes a line for each answer to standard output.
 """
 
 import copy
@@ -122,12 +122,13 @@ def decode(entry):
     return np.asarray(array).astype(entry["dtype"])
 
 
-def main(function, cases, answers):
-    """Answer the cases of a file, and write each answer as soon as it is there."""
-    find = BY_FUNCTION[function].find
-    with open(answers, "w", encoding="utf-8") as file:
-        for case in load(Path(cases).read_text("utf-8")):
-            print(dump(answer(case, find)), file=file, flush=True)
+def main(function):
+    """Answer the cases in standard input, one by one; what a student prints goes elsewhere."""
+    output = sys.stdout
+    sys.stdout = sys.stderr
+    for case in load(sys.stdin.read()):
+        line = dump(answer(case, BY_FUNCTION[function].find))
+        print(line, file=output, flush=True)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ So nothing here knows any exercise, and no solution is here.
 import html
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -243,19 +243,21 @@ def ask_process(exercise, cases, root=ROOT):
         An answer for each case.
     """
     questions = [{name: case[name] for name in ("call", "arguments", "changes")} for case in cases]
-    answers, error = [], "the process ended before it gave an answer"
-    with tempfile.TemporaryDirectory() as folder:
-        asked, answered = Path(folder, "cases.json"), Path(folder, "answers.jsonl")
-        asked.write_text(dump(questions), "utf-8")
-        command = [sys.executable, "-m", "helpers.exercise.answers"]
-        command += [exercise.function, asked, answered]
-        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    command = [sys.executable, "-m", "helpers.exercise.answers", exercise.function]
+    error = "the process ended before it gave an answer"
+    answers = []
+    # Files, not pipes: whatever the process has started may hold a pipe open for ever.
+    with TemporaryFile("w+") as asked, TemporaryFile("w+") as answered:
+        asked.write(dump(questions))
+        asked.seek(0)
+        streams = {"stdin": asked, "stdout": answered, "stderr": subprocess.DEVNULL}
         try:
-            subprocess.run(command, cwd=root, timeout=SECONDS, **quiet)
+            subprocess.run(command, cwd=root, timeout=SECONDS, **streams)
         except subprocess.TimeoutExpired:
             error = f"no answer after {SECONDS} s"
-        with suppress(OSError, ValueError, TypeError):  # the last line may be half written
-            answers.extend(map(load, answered.read_text("utf-8").splitlines()))
+        answered.seek(0)
+        with suppress(ValueError, TypeError):  # the last line may be half written
+            answers.extend(map(load, answered))
     missing = len(cases) - len(answers)
     return answers[: len(cases)] + missing * [{"result": None, "error": error, "changed": []}]
 

@@ -130,11 +130,9 @@ def ask_student(exercise, cases, path):
 def line_of(case, given):
     """Judge an answer, whatever a student's process has made of it; empty if it is right."""
     try:
-        line = fault(case, given) or ""
+        return (fault(case, given) or "")[:LENGTH]
     except Exception:
-        line = "what comes back cannot be read"
-    printable = (character if character.isprintable() else " " for character in line)
-    return "".join(printable)[:LENGTH]
+        return "what comes back cannot be read"
 
 
 def grade_all(folder, cases, path):

@@ -74,6 +74,7 @@ def draw(layer_sizes, rng):
     layers = [(W.copy(), b.copy()) for W, b in network.unpack(flat, layer_sizes)]
     (W, b), *above = layers
     labels = rng.integers(0, num_classes, NUM_IMAGES)
+    images = normal(NUM_IMAGES, num_pixels)
     logits = normal(num_classes, NUM_IMAGES)
     large = normal(10, 4)
     large[3, 0], large[5, 1] = 1000, -1000
@@ -90,9 +91,9 @@ def draw(layer_sizes, rng):
         "layers_32": [(W.astype(np.float32), b.astype(np.float32)) for W, b in layers],
         "complex_layers": [(W + 0.5j * normal(*W.shape), b + 0.5j) for W, b in layers],
         "closed_layers": [(0 * W, 0 * b), *above],
-        "images": normal(NUM_IMAGES, num_pixels),
-        "image": normal(1, num_pixels),
-        "wide_images": normal(NUM_IMAGES, num_pixels + 1),
+        "images": images,
+        "image": images[:1],
+        "wide_images": np.hstack([images, images]),
         "labels": labels,
         "label": labels[:1],
         "logits": logits,

@@ -685,7 +685,7 @@ MISTAKES = [
         "absolute value",
         "np.imag(values)",
         "np.abs(np.imag(values))",
-        "[3] is 0.0807721, expected -0.0807721",
+        "take the imaginary part",
     ),
     (
         "list_runs",
