@@ -107,11 +107,15 @@ def test_they_are_right_at_other_shapes_and_seeds(style, other_cases):
         assert fault_of(function, source, other_cases) == ""
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake[0]}: {mistake[1]}")
+def name_of(mistake):
+    return f"{mistake['function']}: {mistake['what']}"
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=name_of)
 def test_each_mistake_is_named_by_its_own_exercise(mistake, cases):
-    function, _, right, wrong, words = mistake
-    line = fault_of(function, source_of(function, right, wrong), cases)
-    assert line and words in line and "\n" not in line
+    line = fault_of(mistake["function"], source_of(mistake), cases)
+    assert mistake["help"] in line
+    assert line and "\n" not in line
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=repr)
