@@ -18,13 +18,18 @@ class ResultError(Exception):
 
 def as_list(value, length, name):
     """Refuse what is no list of a length; its entries may be anything."""
-    if value is None:
-        raise ResultError(f"{name} is None (is a return missing?), expected a list of {length}")
     if not isinstance(value, (list, tuple, np.ndarray)):
-        raise ResultError(f"{name} is of type {type(value).__name__}, expected a list of {length}")
+        raise ResultError(f"{name} is {kind(value)}, expected a list of {length}")
     if len(value) != length:
         raise ResultError(f"{name} has {len(value)} entries, expected {length}")
     return value
+
+
+def kind(value):
+    """Say in words what a value is that is not what was expected."""
+    if value is None:
+        return "None (is a return missing?)"
+    return value if isinstance(value, str) else f"of type {type(value).__name__}"
 
 
 def plainly(function, *arguments):
@@ -107,8 +112,9 @@ def draw_batches(minibatches, num_images, batch_size, seed):
 
 def look_at_shuffle(minibatches, num_images, batch_size, seed):
     """Tell whether batches hold images from all over the range, in whatever order."""
-    spreads = [np.ptp(batch) for batch in minibatches(num_images, batch_size, seed)]
-    return {"whether batches spread over the range": bool(np.mean(spreads) > num_images / 2)}
+    batches = minibatches(num_images, batch_size, seed)
+    spread = np.mean([np.ptp(batch) for batch in batches])
+    return {"whether batches spread over the range": bool(spread > num_images / 2)}
 
 
 def compare_seeds(minibatches, num_images, batch_size, *seeds):

@@ -23,6 +23,7 @@ import numpy as np
 
 from helpers.errors import OneLineError
 from helpers.exercise.answers import answer, describe, dump, load
+from helpers.exercise.calls import kind
 from helpers.exercise.exercises import BY_FUNCTION, EXERCISES
 
 CASES = Path(__file__).with_name("cases.json")
@@ -89,10 +90,14 @@ def list_difference(value, right):
     """Say how a text, a number or a list differs, and where if a list is long."""
     if value == right:
         return None
+    place = ""
     if isinstance(right, list) and isinstance(value, list) and len(value) == len(right) > 4:
-        position = [one == other for one, other in zip(value, right, strict=True)].index(False)
-        return f"[{position}] is {value[position]!s:.60}, expected {right[position]!s:.60}"
-    return f" is {value!s:.60}, expected {right!s:.60}"
+        position = 0
+        while value[position] == right[position]:
+            position += 1
+        place = f"[{position}]"
+        value, right = value[position], right[position]
+    return f"{place} is {value!s:.60}, expected {right!s:.60}"
 
 
 def number_difference(array, right, near):
@@ -114,15 +119,6 @@ def agree(array, right, close=None):
     close = close or (1e-5 if right.dtype == np.float32 else 1e-9)
     scale = np.abs(right[np.isfinite(right)]).max(initial=1e-3)
     return np.isclose(array, right, rtol=0, atol=close * scale, equal_nan=True)
-
-
-def kind(value):
-    """Say in words what a value is."""
-    if value is None:
-        return "None (is a return missing?)"
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}"
-    return value[:60] if isinstance(value, str) else f"of type {type(value).__name__}"
 
 
 # ---- The verdict
@@ -159,7 +155,9 @@ def judge(exercise, cases, ask, lines):
                 return f"not written yet; its place is {exercise.file}"
             for name in exercise.needs:
                 needed = BY_FUNCTION[name]
-                if lines[name] if name in lines else judge(needed, cases, ask, lines):
+                if name not in lines:
+                    judge(needed, cases, ask, lines)
+                if lines[name]:
                     return f"waits for {needed}, which is not right yet"
             return lines[exercise.function]
     lines[exercise.function] = ""
@@ -181,9 +179,10 @@ def check(label):
     """
     exercises, lines = labelled([label]), {}
     for exercise in exercises:
-        line = judge(exercise, load_cases(), ask_here, lines) or unreadable(exercise)
+        line = unreadable(exercise) or judge(exercise, load_cases(), ask_here, lines)
         if line:
-            show_box(f"{exercise}: {line}", WAITS if line.startswith(("not ", "waits")) else WRONG)
+            colour = WAITS if line.startswith(("not written", "waits")) else WRONG
+            show_box(f"{exercise}: {line}", colour)
             raise ExerciseError(f"{exercise} is not right yet, and the cells below need it")
     names = ", ".join(exercise.function for exercise in exercises)
     show_box(f"{exercises[0].label} {names}: right.", RIGHT)
@@ -242,7 +241,8 @@ def ask_process(exercise, cases, root=ROOT):
     list of dict
         An answer for each case.
     """
-    questions = [{name: case[name] for name in ("call", "arguments", "changes")} for case in cases]
+    names = "call", "arguments", "changes"
+    questions = [{name: case[name] for name in names} for case in cases]
     command = [sys.executable, "-m", "helpers.exercise.answers", exercise.function]
     error = "the process ended before it gave an answer"
     answers = []
@@ -258,8 +258,10 @@ def ask_process(exercise, cases, root=ROOT):
         answered.seek(0)
         with suppress(ValueError, TypeError):  # the last line may be half written
             answers.extend(map(load, answered))
-    missing = len(cases) - len(answers)
-    return answers[: len(cases)] + missing * [{"result": None, "error": error, "changed": []}]
+    missing = {"result": None, "error": error, "changed": []}
+    while len(answers) < len(cases):
+        answers.append(missing)
+    return answers[: len(cases)]
 
 
 def main(labels):

@@ -79,10 +79,13 @@ def grade(folder, cases):
     for exercise in EXERCISES:
         path = taken.get(exercise.file)
         tests += grade_exercise(exercise, cases[exercise.function], path)
-    names = ", ".join(str(path.relative_to(folder)) for path in taken.values())
-    missing = ", ".join(name for name in FILES if name not in taken) or "none"
-    score = sum(test["score"] for test in tests)
-    return {"score": score, "output": f"taken: {names}; missing: {missing}", "tests": tests}
+    names = [str(path.relative_to(folder)) for path in taken.values()]
+    missing = [name for name in FILES if name not in taken] or ["none"]
+    return {
+        "score": sum(test["score"] for test in tests),
+        "output": f"taken: {', '.join(names)}; missing: {', '.join(missing)}",
+        "tests": tests,
+    }
 
 
 def grade_exercise(exercise, cases, path):
@@ -105,8 +108,13 @@ def grade_exercise(exercise, cases, path):
         if case["call"] == "is_refused":
             line = line or lines[0]  # who always raises ValueError refuses nothing
         name = f"{exercise.function}: {case['what']}"
-        test = {"number": exercise.label, "name": name, "max_score": case["points"]}
-        test |= {"score": 0.0 if line else case["points"], "output": line or "right"}
+        test = {
+            "number": exercise.label,
+            "name": name,
+            "score": 0.0 if line else case["points"],
+            "max_score": case["points"],
+            "output": line or "right",
+        }
         if name not in tests or test["score"] < tests[name]["score"]:
             tests[name] = test
     return list(tests.values())
@@ -142,19 +150,18 @@ def grade_all(folder, cases, path):
         table = csv.DictWriter(file, ["name", *labels, "all", "note"])
         table.writeheader()
         for submission in sorted(filter(Path.is_dir, folder.iterdir())):
+            row = {"name": as_utf8(submission.name)} | dict.fromkeys(labels, 0.0)
             try:
                 results = grade(submission, cases)
-                row = {"note": results["output"], "all": results["score"]}
-                for label in labels:
-                    tests = [test for test in results["tests"] if test["number"] == label]
-                    row[label] = sum(test["score"] for test in tests)
+                for test in results["tests"]:
+                    row[test["number"]] += test["score"]
+                row |= {"all": results["score"], "note": as_utf8(results["output"])}
             except Exception as error:  # one submission never costs the others their rows
-                row = {"note": f"NOT GRADED: {error}"}
-            row = {"name": submission.name} | row
-            table.writerow({name: as_utf8(value) for name, value in row.items()})
+                row["note"] = as_utf8(f"NOT GRADED: {error}")
+            table.writerow(row)
             file.flush()
 
 
-def as_utf8(value):
-    """Write names that are no UTF-8 with question marks."""
-    return os.fsencode(str(value)).decode("utf-8", "replace")
+def as_utf8(text):
+    """Write what is no UTF-8 in the names of files with question marks."""
+    return os.fsencode(text).decode("utf-8", "replace")

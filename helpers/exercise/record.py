@@ -157,12 +157,11 @@ def break_function(row):
 
 
 def write(path, seed=0):
-    """Write cases.json, a line for each exercise; returns the mistakes that are alike."""
+    """Write cases.json; returns the mistakes that give the same."""
     cases, alike = record(seed)
-    lines = [f"{dump(name)}:{dump(cases[name])}" for name in cases]
-    files.write_text(path, "{" + ",\n".join(lines) + "}\n")
+    files.write_text(path, dump(cases) + "\n")
     return alike
 
 
 if __name__ == "__main__":
-    print("\n".join(write(CASES)))
+    print("\n".join(write(CASES)) or "no two mistakes give the same")
