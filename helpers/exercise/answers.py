@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers.exercise import calls
+from helpers.exercise.calls import kind
 from helpers.exercise.exercises import BY_FUNCTION
 
 HERE = Path(__file__).parent
@@ -47,7 +48,7 @@ def answer(case, find):
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         try:
             way = getattr(calls, case["call"])
-            result = plain(way(find(), *arguments.values()))
+            result = load(dump(way(find(), *arguments.values())))
         except calls.ResultError as line:
             error = str(line)
         except Exception as raised:
@@ -67,20 +68,6 @@ def as_in_the_course(name, value):
     return tuple(value) if name == "layer_sizes" else value
 
 
-def plain(value):
-    """Reduce a value to dicts, lists, arrays, numbers, texts and None."""
-    if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    if isinstance(value, (np.ndarray, np.generic, complex)):
-        array = np.array(value)
-        return array if array.dtype.kind in "biufc" else f"an array of {array.dtype}"
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return f"of type {type(value).__name__}"
-
-
 def describe(error):
     """Say an error in one line, with the line of the student's file where it was raised."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
@@ -98,14 +85,21 @@ def describe(error):
 
 
 def dump(value):
-    """Write plain data as JSON; every number comes back as it was."""
+    """Write a value as JSON: plain data, and arrays whose every number comes back as it was."""
     return json.dumps(value, default=encode, separators=(",", ":"))
 
 
-def encode(array):
-    """Write an array as its dtype and its entries, complex ones as two arrays."""
-    parts = [array.real, array.imag] if array.dtype.kind == "c" else [array]
-    return {"dtype": str(array.dtype), "parts": [part.tolist() for part in parts]}
+def encode(value):
+    """Write an array as its dtype and its entries, complex ones as two arrays; else say what it is.
+
+    JSON itself writes dicts, lists, numbers, texts and None; tuples become lists.
+    """
+    if isinstance(value, (np.ndarray, np.generic, complex)):
+        array = np.asarray(value)
+        if array.dtype.kind in "biufc":
+            parts = [array.real, array.imag] if array.dtype.kind == "c" else [array]
+            return {"dtype": str(array.dtype), "parts": [part.tolist() for part in parts]}
+    return kind(value)
 
 
 def load(text):

@@ -69,6 +69,8 @@ def recognise(case, name, result):
 
 def difference(value, right):
     """Say how a value differs from the right one; None if it does not."""
+    if isinstance(right, float):
+        right = np.asarray(right)
     if not isinstance(right, np.ndarray):
         return list_difference(value, right)
     try:
