@@ -30,7 +30,8 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         if not options.grade:
-            handout.write(options.folder, options.seed)
+            for line in handout.write(options.folder, options.seed):
+                print(f"cannot be told apart with this seed: {line}")
         elif options.csv:
             cases, _ = record.record(options.seed)
             grading.grade_all(options.folder, cases, options.csv)

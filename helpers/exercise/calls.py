@@ -18,11 +18,11 @@ class ResultError(Exception):
 
 def as_list(value, length, name):
     """Refuse what is no list of a length; its entries may be anything."""
-    if not isinstance(value, (list, tuple, np.ndarray)):
-        raise ResultError(f"{name} is {kind(value)}, expected a list of {length}")
-    if len(value) != length:
-        raise ResultError(f"{name} has {len(value)} entries, expected {length}")
-    return value
+    is_list = isinstance(value, (list, tuple, np.ndarray))
+    if is_list and len(value) == length:
+        return value
+    what = f"has {len(value)} entries" if is_list else f"is {kind(value)}"
+    raise ResultError(f"{name} {what}, expected a list of {length}")
 
 
 def kind(value):
@@ -51,7 +51,7 @@ def name_pairs(pairs, length, name, prefix=""):
     """Name the arrays of a list of (matrix, vector): W1, b1, W2, ..."""
     named = {}
     for number, pair in enumerate(as_list(pairs, length, name), start=1):
-        W, b = as_list(pair, 2, f"entry {number - 1} of {name}")
+        W, b = as_list(pair, 2, f"pair {number} of {name}")
         named[f"{prefix}W{number}"] = W
         named[f"{prefix}b{number}"] = b
     return named
@@ -65,12 +65,13 @@ def name_layers(unpack, weights, layer_sizes):
 def write_to_views(unpack, weights, layer_sizes):
     """Fill each array with a number of its own, and count it in the flat vector."""
     arrays = name_layers(unpack, weights, layer_sizes)
+    numbers = dict(zip(arrays, range(-1, -1 - len(arrays), -1), strict=True))
+    for name, number in numbers.items():
+        arrays[name][...] = number
     counts = {}
-    for number, array in enumerate(arrays.values(), start=1):
-        array[...] = -number
-    for number, name in enumerate(arrays, start=1):
+    for name, number in numbers.items():
         what = f"the number of {weights.dtype} weights that change with {name}"
-        counts[what] = int(np.sum(weights == -number))
+        counts[what] = int(np.sum(weights == number))
     return counts
 
 
@@ -79,8 +80,11 @@ def name_activations(forward, layers, images):
     result = forward(layers, images)
     activations, logits = as_list(result, 2, "the result (activations, logits)")
     name = "activations (what each layer reads: the images first, and no logits)"
-    named = enumerate(as_list(activations, len(layers), name))
-    return {f"h_{number}": h for number, h in named} | {"logits": logits}
+    named = {}
+    for number, h in enumerate(as_list(activations, len(layers), name)):
+        named[f"h_{number}"] = h
+    named["logits"] = logits
+    return named
 
 
 def name_gradient(backprop, layers, *arguments):
@@ -119,12 +123,14 @@ def look_at_shuffle(minibatches, num_images, batch_size, seed):
 
 def compare_seeds(minibatches, num_images, batch_size, *seeds):
     """Tell for each two seeds whether they give the same order."""
+
+    def order(seed):
+        return np.concatenate(minibatches(num_images, batch_size, seed))
+
     agree = {}
     for one, other in combinations(seeds, 2):
-        first = np.concatenate(minibatches(num_images, batch_size, one))
-        second = np.concatenate(minibatches(num_images, batch_size, other))
         name = f"whether seeds {one} and {other} give the same order"
-        agree[name] = np.array_equal(first, second)
+        agree[name] = np.array_equal(order(one), order(other))
     return agree
 
 
@@ -136,7 +142,10 @@ def list_fields(list_runs, *arguments):
     kinds = {type(run).__name__ for run in runs}
     if kinds != {"Recipe"}:
         raise ResultError(f"runs are of type {', '.join(kinds)}, expected sgd.Recipe")
-    return {name: [getattr(run, name) for run in runs] for name in asdict(runs[0])}
+    fields = {}
+    for name in asdict(runs[0]):
+        fields[name] = [getattr(run, name) for run in runs]
+    return fields
 
 
 def find_tiles(tile_W0, units, *columns):

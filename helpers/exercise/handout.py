@@ -62,6 +62,11 @@ def write(folder, seed=0):
         Is made if needed, and has to be empty.
     seed : int
         Of the checks' arguments.
+
+    Returns
+    -------
+    list of str
+        Mistakes that give the same with this seed: the line of help may be that of the other one.
     """
     if not (PROJECT / "notebooks").is_dir():
         raise HandoutError(f"no notebooks in {PROJECT}: run `pip install -e .` in a checkout")
@@ -73,12 +78,13 @@ def write(folder, seed=0):
     for exercise in EXERCISES:
         path = folder / exercise.file
         path.write_text(without_body(path.read_text("utf-8"), exercise), "utf-8")
-    record.write(folder / "helpers" / "exercise" / "cases.json", seed)
+    alike = record.write(folder / "helpers" / "exercise" / "cases.json", seed)
     (folder / "notebooks").mkdir()
     for part in PARTS:
         name = f"notebooks/part_{part}.ipynb"
         notebook = clear(cells.read(PROJECT / name), PARTS[part]())
         (folder / name).write_text(json.dumps(notebook, indent=1) + "\n", "utf-8")
+    return alike
 
 
 def copy(patterns, folder):

@@ -68,29 +68,31 @@ def draw(layer_sizes, rng):
     def normal(*shape):
         return rng.normal(size=shape).round(2)
 
-    num_weights = network.num_weights(layer_sizes)
     num_pixels, *_, num_classes = layer_sizes
-    flat = normal(num_weights)
-    layers = [(W.copy(), b.copy()) for W, b in network.unpack(flat, layer_sizes)]
-    (W, b), *above = layers
-    labels = rng.integers(0, num_classes, NUM_IMAGES)
+    num_weights = network.num_weights(layer_sizes)
+    numbers = np.arange(num_weights + 1.0)
+    weights = numbers[:-1]
+    layers = layers_of(normal(num_weights), layer_sizes)
+    complex_weights = normal(num_weights) + 0.5j * normal(num_weights)
+    closed = layers_of(np.zeros(num_weights), layer_sizes)
     images = normal(NUM_IMAGES, num_pixels)
+    labels = rng.integers(0, num_classes, NUM_IMAGES)
     logits = normal(num_classes, NUM_IMAGES)
     large = normal(10, 4)
-    large[3, 0], large[5, 1] = 1000, -1000
+    large[3, 0] = 1000
+    large[5, 1] = -1000
     large[:, 2] -= 1000
-    numbers = np.arange(num_weights + 1.0)
     return {
-        "weights": numbers[:-1],
-        "weights_32": numbers[:-1].astype(np.float32),
-        "weights_complex": numbers[:-1].astype(complex),
+        "weights": weights,
+        "weights_32": weights.astype(np.float32),
+        "weights_complex": weights.astype(complex),
         "weights_and_one": numbers,
-        "weights_but_one": numbers[:-2],
+        "weights_but_one": weights[:-1],
         "layer_sizes": layer_sizes,
         "layers": layers,
-        "layers_32": [(W.astype(np.float32), b.astype(np.float32)) for W, b in layers],
-        "complex_layers": [(W + 0.5j * normal(*W.shape), b + 0.5j) for W, b in layers],
-        "closed_layers": [(0 * W, 0 * b), *above],
+        "layers_32": layers_of(normal(num_weights).astype(np.float32), layer_sizes),
+        "complex_layers": layers_of(complex_weights, layer_sizes),
+        "closed_layers": [*closed[:1], *layers[1:]],
         "images": images,
         "image": images[:1],
         "wide_images": np.hstack([images, images]),
@@ -103,6 +105,11 @@ def draw(layer_sizes, rng):
         "chosen": rng.permutation(num_weights)[:5],
         "seed": int(rng.integers(7, 1_000)),
     }
+
+
+def layers_of(weights, layer_sizes):
+    """Make layers of a flat vector, as arrays of their own."""
+    return [(W.copy(), b.copy()) for W, b in network.unpack(weights, layer_sizes)]
 
 
 def make_case(row, drawn):
@@ -126,16 +133,19 @@ def add_mistakes(case, function):
             continue
         broken = break_function(row)
         given = answer(case, lambda broken=broken: broken)
-        if given["error"]:
+        result = given["result"]
+        if not result:
             continue
-        name, _ = first_difference(case, given["result"])
-        if name:
-            same = recognise(case, name, given["result"])
-            if same is None:
-                recorded = case["mistakes"].setdefault(name, [])
-                recorded.append([row["line"], given["result"][name]])
-            elif same != f"{name} {row['line']}":
-                alike.append(f"{function}, {case['what']}: {same} / {row['line']}")
+        name, _ = first_difference(case, result)
+        if not name:
+            continue
+        line = row["line"]
+        same = recognise(case, name, result)
+        if same is None:
+            recorded = case["mistakes"].setdefault(name, [])
+            recorded.append([line, result[name]])
+        elif same != f"{name} {line}":
+            alike.append(f"{function}, {case['what']}: {same} / {line}")
     return alike
 
 

@@ -175,7 +175,9 @@ def test_wrong_is_red_and_stops_the_cells_below(shown, monkeypatch):
     with pytest.raises(check.ExerciseError, match="A2 forward"):
         notebook.check("A2")
     [data] = shown
-    assert "the result (activations, logits) has 5 entries, expected 2" in data["text/plain"]
+    assert (
+        "the result (activations, logits) has 5 entries, expected a list of 2" in data["text/plain"]
+    )
     assert check.WRONG in data["text/html"]
 
 
