@@ -50,7 +50,7 @@ def files_below(root):
         parts = Path(name).parts
         for start in range(len(parts)):
             path = root.joinpath(*parts[start:])
-            if path.is_file():
+            if path.is_file() and os.access(path, os.R_OK):
                 taken.setdefault(name, path)
     return taken
 
