@@ -121,8 +121,10 @@ def make_case(row, drawn):
         arguments[name] = drawn[value] if value in drawn else json.loads(value)
     case = {"what": row["what"], "points": float(row["points"]), "call": row["call"]}
     case |= {"arguments": arguments, "changes": row["changes"].split()}
-    right = answer(case, BY_FUNCTION[row["function"]].find)["result"]
-    return case | {"right": right, "hint": row["hint"], "mistakes": {}}
+    given = answer(case, BY_FUNCTION[row["function"]].find)
+    if given["error"] or given["changed"]:
+        raise RuntimeError(f"our own {row['function']}: {given}")
+    return case | {"right": given["result"], "hint": row["hint"], "mistakes": {}}
 
 
 def add_mistakes(case, function):
