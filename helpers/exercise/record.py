@@ -2,8 +2,9 @@
 
 For instructors: `python -m helpers.exercise.record` writes cases.json again. plan.csv lists the
 cases: what is looked at, its points, for how many of `SHAPES`, the way to call, the arguments (each
-a name of `draw`, or name=value), those that may change, and a hint. mistakes.csv lists mistakes: a
-text in the source of a function of ours, what the mistake makes of it, and the line of help.
+the name of something that is drawn, or name=value), those that may change, and a hint. mistakes.csv
+lists mistakes: a text in the source of a function of ours, what the mistake makes of it, and the
+line of help.
 """
 
 import csv
@@ -45,7 +46,7 @@ def record(seed, shapes=SHAPES):
     rng = np.random.default_rng(seed)
     cases, alike = {function: [] for function in BY_FUNCTION}, []
     for number, layer_sizes in enumerate(shapes):
-        drawn = draw(layer_sizes, rng)
+        drawn = draw_weights(layer_sizes, rng) | draw_images(layer_sizes, rng)
         for row in read_table("plan.csv"):
             if number < int(row["shapes"]):
                 case = make_case(row, drawn)
@@ -62,26 +63,20 @@ def read_table(name):
         return list(csv.DictReader(file))
 
 
-def draw(layer_sizes, rng):
-    """Draw all arguments that plan.csv names; two decimals each, so that they take little room."""
+def draw(rng, *shape):
+    """Draw normal numbers; two decimals each, so that they take little room in a file."""
+    return rng.normal(size=shape).round(2)
 
-    def normal(*shape):
-        return rng.normal(size=shape).round(2)
 
-    num_pixels, *_, num_classes = layer_sizes
+def draw_weights(layer_sizes, rng):
+    """Draw the arguments of plan.csv that have weights in them."""
     num_weights = network.num_weights(layer_sizes)
     numbers = np.arange(num_weights + 1.0)
     weights = numbers[:-1]
-    layers = layers_of(normal(num_weights), layer_sizes)
-    complex_weights = normal(num_weights) + 0.5j * normal(num_weights)
+    layers = layers_of(draw(rng, num_weights), layer_sizes)
     closed = layers_of(np.zeros(num_weights), layer_sizes)
-    images = normal(NUM_IMAGES, num_pixels)
-    labels = rng.integers(0, num_classes, NUM_IMAGES)
-    logits = normal(num_classes, NUM_IMAGES)
-    large = normal(10, 4)
-    large[3, 0] = 1000
-    large[5, 1] = -1000
-    large[:, 2] -= 1000
+    rounded = draw(rng, num_weights).astype(np.float32)
+    complex_weights = draw(rng, num_weights) + 0.5j * draw(rng, num_weights)
     return {
         "weights": weights,
         "weights_32": weights.astype(np.float32),
@@ -90,19 +85,33 @@ def draw(layer_sizes, rng):
         "weights_but_one": weights[:-1],
         "layer_sizes": layer_sizes,
         "layers": layers,
-        "layers_32": layers_of(normal(num_weights).astype(np.float32), layer_sizes),
+        "layers_32": layers_of(rounded, layer_sizes),
         "complex_layers": layers_of(complex_weights, layer_sizes),
         "closed_layers": [*closed[:1], *layers[1:]],
+        "chosen": rng.permutation(num_weights)[:5],
+    }
+
+
+def draw_images(layer_sizes, rng):
+    """Draw the other arguments of plan.csv: images, labels, logits, a seed."""
+    num_pixels, *_, num_classes = layer_sizes
+    images = draw(rng, NUM_IMAGES, num_pixels)
+    labels = rng.integers(0, num_classes, NUM_IMAGES)
+    logits = draw(rng, num_classes, NUM_IMAGES)
+    large = draw(rng, 10, 4)
+    large[3, 0] = 1000
+    large[5, 1] = -1000
+    large[:, 2] -= 1000
+    return {
         "images": images,
         "image": images[:1],
         "wide_images": np.hstack([images, images]),
         "labels": labels,
         "label": labels[:1],
         "logits": logits,
-        "complex_logits": logits + 0.5j * normal(*logits.shape),
+        "complex_logits": logits + 0.5j * draw(rng, *logits.shape),
         "logits_1000": large,
         "labels_1000": np.array([3, 5, 0, 9]),
-        "chosen": rng.permutation(num_weights)[:5],
         "seed": int(rng.integers(7, 1_000)),
     }
 

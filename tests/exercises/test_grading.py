@@ -162,29 +162,46 @@ def test_one_submission_is_graded_by_the_command(right, tmp_path, capsys):
     assert "helpers/sgd.py is missing" in str(lines)
 
 
+def grade_anything(exercise, cases, path):
+    """Stand in for the grading of an exercise."""
+    if path.parent.name == "a":
+        raise RuntimeError("anything")
+    return [{"number": exercise.label, "score": 1.0}]
+
+
+def read_rows(path):
+    with open(path, encoding="utf-8") as file:
+        return {row["name"]: row for row in csv.DictReader(file)}
+
+
 def test_one_students_folder_never_costs_anothers_row(right, tmp_path, monkeypatch):
     folder = tmp_path / "class"
     for name in b"a", b"\xff\xfe", b"x" * 255, b"z":
         os.makedirs(os.path.join(os.fsencode(folder), name))
     for name in "a", "z":
-        shutil.copy(right / SUBMITTED, folder / name)
+        shutil.copytree(right / "helpers", folder / name, dirs_exist_ok=True)
     (folder / "notes.txt").touch()
-    grades = tmp_path / "grades.csv"
-    rows_when_graded = []
-
-    def grade_exercise(exercise, cases, path):
-        rows_when_graded.append(len(grades.read_text("utf-8").splitlines()))
-        if path and path.parent.name == "a":
-            raise RuntimeError("anything")
-        return [{"number": exercise.label, "score": 1.0}]
-
-    monkeypatch.setattr(grading, "grade_exercise", grade_exercise)
-    main(["--grade", str(folder), "--csv", str(grades)])
-    with open(grades, encoding="utf-8") as file:
-        rows = {row["name"]: row for row in csv.DictReader(file)}
-    assert len(rows) == 4
+    monkeypatch.setattr(grading, "grade_exercise", grade_anything)
+    main(["--grade", str(folder), "--csv", str(tmp_path / "grades.csv")])
+    rows = read_rows(tmp_path / "grades.csv")
+    assert rows.keys() == {"a", "x" * 255, "z", "��"}
     assert rows["a"]["note"] == "NOT GRADED: anything"
     assert rows["z"]["all"] == "10.0" and rows["z"]["A3"] == "2.0"
     assert "expected one submission" in rows["x" * 255]["note"]
     assert rows["��"]["note"].startswith("NOT GRADED")
-    assert rows_when_graded[-1] == 3  # the header, and the rows of the two before it
+
+
+def test_a_row_is_there_before_the_next_submission_is_graded(right, tmp_path, monkeypatch):
+    folder, grades = tmp_path / "class", tmp_path / "grades.csv"
+    for name in "b", "z":
+        shutil.copytree(right, folder / name)
+    names = []
+
+    def look(submission, cases):
+        names.append(list(read_rows(grades)))
+        raise KeyboardInterrupt if submission.name == "z" else RuntimeError
+
+    monkeypatch.setattr(grading, "grade", look)
+    with pytest.raises(KeyboardInterrupt):
+        grading.grade_all(folder, {}, grades)
+    assert names == [[], ["b"]]
