@@ -26,14 +26,17 @@ PLAN = {
     COURSE: set(),
     "grid": {COURSE},
     "figures": {COURSE, "grid"},
-    "notebook": {COURSE},
+    "notebook": {COURSE, "exercise"},
     "report": {COURSE, "grid", "notebook"},
     "batch": {COURSE, "grid", "notebook", "report"},
     "exercise": {COURSE, "notebook"},
 }
 """Room -> the rooms that it may use beside itself."""
-BY_NAME = {"notebook/checks/exercises.py": {ANY}}
-"""Files that may look up any room: the function that an exercise asks for is named in a table."""
+BY_NAME = {
+    "exercise/exercises.py": {ANY},
+    "exercise/handout.py": {"figures", "grid"},
+}
+"""Tables that name more rooms: where the exercises are, and what a hand-out is copied from."""
 PLAIN = {"network": {"numpy"}, "sgd": {"numpy", "helpers"}, "recipe": set()}
 """Files that students read first -> all that they import beside Python's own."""
 

@@ -1,24 +1,20 @@
-"""The hand-out: no line of a solution in it, and it works up to the first exercise."""
+"""The hand-out: no line of a solution in it, little else, and it works up to the first exercise."""
 
-import ast
+import json
 import os
 import shutil
 import subprocess
 import sys
-import tomllib
-from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from helpers.broken_gradients import FAULTS
-from helpers.exercise import grading, handout
-from helpers.exercise.handout import unwritten
+from helpers.exercise import handout
+from helpers.exercise.exercises import EXERCISES
 from helpers.files import PROJECT
 from helpers.notebook import cells
-from helpers.notebook.checks import EXERCISES
 from helpers.notebook.parameters import PARTS
 
 HARMLESS = {
@@ -28,40 +24,47 @@ HARMLESS = {
 }
 """Lines of solutions that stand elsewhere, too, and say nothing; so do those of a word or two."""
 FILLED_IN = """
-import importlib, pathlib
-for path in pathlib.Path("helpers").rglob("*.py"):
-    if path.name != "__main__.py":
-        importlib.import_module(".".join(path.with_suffix("").parts))
+import pathlib
+for path in sorted(pathlib.Path("helpers").rglob("*.py")):
+    __import__(".".join(path.with_suffix("").parts))
 
 import numpy as np
-from helpers import network, sgd
-from helpers.data import Images
-from helpers.grid import stack
+from helpers import data, sgd
+from helpers.grid import listing, search
 
 rng = np.random.default_rng(0)
-data = Images(rng.normal(size=(50, 784)), rng.integers(0, 10, 50))
-recipe = sgd.Recipe((784, 5, 10), 2, 8, 0.1, 0.01, average_epochs=1)
-weights = sgd.train(recipe, data, data, dtype=float).weights
-assert (stack.train([recipe], data, float)[recipe] == weights).all()
+few = data.Images(rng.normal(size=(50, 784)).astype("f"), rng.integers(0, 10, 50))
+data.load_training = lambda: (few, few)
+recipes = listing.list_runs([1], [5], [0.1], [8], [1, 2], 0.0, seed=0, num_seeds=1)
+diverging = listing.list_runs([1], [5], [1e30], [8], [1], 0.0, seed=0, num_seeds=1)
+repeat = listing.repeats(recipes[:1], 1)
+runs = search.search(
+    recipes, "", None, on_progress=lambda line: None, beyond=diverging, repeats=lambda runs: repeat
+)
+assert list(runs) == [*recipes, *diverging, *repeat]
+expected = sgd.train(recipes[1], few, few)
+assert (runs[recipes[1]].weights == expected.weights).all()
+assert runs[recipes[1]].accuracy == expected.history.validation_accuracy[-1]
+assert np.isnan(runs[diverging[0]].accuracy)
 """
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("handout") / "new"
-    handout.write(folder)
+    handout.write(folder, seed=3)
     return folder
 
 
 def solution_lines():
     """List the lines of all solutions, without docstrings and comments."""
-    found = set()
+    lines = set()
     for exercise in EXERCISES:
         source = (PROJECT / exercise.file).read_text("utf-8")
-        [node] = [n for n in ast.parse(source).body if getattr(n, "name", "") == exercise.function]
-        lines = source.splitlines()[node.body[0].end_lineno : node.end_lineno]
-        found |= {line.split("#")[0].strip() for line in lines}
-    return {line for line in found - HARMLESS if len(line) >= 10}
+        node = handout.find_function(source, exercise.function)
+        body = source.splitlines()[node.body[0].end_lineno : node.end_lineno]
+        lines |= {line.split("#")[0].strip() for line in body}
+    return {line for line in lines - HARMLESS if len(line) >= 10}
 
 
 def test_no_line_of_a_solution_is_in_it(folder):
@@ -71,44 +74,61 @@ def test_no_line_of_a_solution_is_in_it(folder):
         if path.is_file() and path.suffix != ".gz"
     }
     assert len(solution_lines()) > 30
-    leaks = [(p.name, s) for p, text in texts.items() for s in solution_lines() if s in text]
-    assert not leaks, leaks
-    gallery = texts[folder / "helpers" / "broken_gradients.py"]
-    assert FAULTS and not [name for name in FAULTS if name in gallery]
+    for path, text in texts.items():
+        assert [line for line in solution_lines() if line in text] == [], path
 
 
 def test_only_what_a_student_needs_is_in_it(folder):
-    assert handout.IGNORED("", [".ipynb_checkpoints", "a.ipynb"]) == {".ipynb_checkpoints"}
     assert {path.name for path in folder.iterdir()} == {
-        "LICENSE", "README.md", "data", "helpers", "notebooks", "pyproject.toml", "requirements.txt"
+        "LICENSE", "README.md", "data", "helpers", "notebooks", "outputs", "requirements.txt"
     }  # fmt: skip
+    rooms = {path.name for path in folder.glob("helpers/*/")}
+    assert rooms == {"exercise", "figures", "grid", "notebook"}
+    names = {path.stem for path in folder.rglob("*.py")}
+    assert not names & {
+        "__main__",
+        "workspace",
+        "products",
+        "stack",
+        "record",
+        "grading",
+        "handout",
+    }
     for path in folder.glob("notebooks/*.ipynb"):
         notebook = nbformat.read(path, 4)
         nbformat.validate(notebook)
         assert not any(cell.get("outputs") for cell in notebook.cells)
-    tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
 
 
-def test_unwritten_exercises_get_no_points_and_say_so(folder):
-    results = grading.grade(folder)
-    assert results["score"] == 0
-    for exercise in EXERCISES:
-        assert unwritten(exercise) in str(results)
+def test_its_checks_have_the_arguments_of_its_seed(folder):
+    theirs = (folder / "helpers" / "exercise" / "cases.json").read_text("utf-8")
+    ours = (PROJECT / "helpers" / "exercise" / "cases.json").read_text("utf-8")
+    assert theirs != ours
+    assert json.loads(theirs).keys() == json.loads(ours).keys()
 
 
-def test_parameters_are_the_defaults_whatever_was_explored():
+def test_a_notebook_is_cleared_of_runs_and_of_what_is_for_us_alone():
+    def cell(source, tag=""):
+        return {"cell_type": "code", "source": [source], "metadata": {"tags": [tag]}} | {
+            "outputs": [{"text": "an output"}], "execution_count": 3
+        }  # fmt: skip
+
     explored = "hidden_layers: list[int] = [8]  # units\nnum_epochs: int = 3\nalpha: float = 1"
-    assert handout.with_defaults(explored, PARTS["a"]()) == (
+    notebook = {
+        "cells": [
+            cell(explored, "parameters"),
+            cell("num_epochs = 5", "injected-parameters"),
+            cell("our_own()", "full"),
+            cell("theirs()"),
+        ]
+    }
+    parameters, theirs = handout.clear(notebook, PARTS["a"]())["cells"]
+    assert parameters["source"] == (
         "hidden_layers: list[int] = [64, 64, 64]  # units\nnum_epochs: int = 10\nalpha: float = 0.0"
     )
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_the_parameters_cells_are_those_of_the_project(part, folder):
-    name = f"notebooks/part_{part}.ipynb"
-    theirs, ours = (nbformat.read(root / name, 4) for root in (folder, PROJECT))
-    [cell], [expected] = (cells.tagged(each, cells.PARAMETERS_TAG) for each in (theirs, ours))
-    assert cell.source == expected.source.replace('"outputs"', '"data"')
+    assert cells.source(theirs) == "theirs()"
+    assert parameters["outputs"] == theirs["outputs"] == []
+    assert theirs["execution_count"] is None
 
 
 def test_without_the_projects_folder_one_line_says_what_to_do(tmp_path, monkeypatch):
@@ -118,30 +138,39 @@ def test_without_the_projects_folder_one_line_says_what_to_do(tmp_path, monkeypa
     assert not (tmp_path / "new").exists()
 
 
-def stop(path):
-    """Run a notebook of the hand-out; list what it shows of the error that stops it."""
+def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "kept").touch()
+    with pytest.raises(handout.HandoutError, match="empty folder"):
+        handout.write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def run_to_error(path):
+    """Run a notebook of the hand-out; what it shows of the error that stops it."""
     notebook = nbformat.read(path, 4)
     client = NotebookClient(notebook, timeout=60, kernel_name="python3")
     with pytest.raises(CellExecutionError):
         client.execute(cwd=path.parent, env=os.environ | {"PYTHONPATH": str(path.parent.parent)})
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return [output.traceback for output in outputs if output.output_type == "error"]
+    [trace] = [output.traceback for output in outputs if output.output_type == "error"]
+    return trace
 
 
 def test_notebooks_run_to_their_first_exercise_and_show_one_line(folder):
-    with ThreadPoolExecutor(2) as pool:
-        shown = list(pool.map(stop, sorted(folder.glob("notebooks/*.ipynb"))))
-    says = {exercise.label: unwritten(exercise) for exercise in EXERCISES}
-    words = "A1 unpack is unwritten", says["A1"], "C1 list_runs is unwritten", says["A1"]
-    for (trace,), expected in zip(shown, words, strict=True):
-        [line] = trace
+    words = {
+        "a": "A1 unpack is not right yet",
+        "b": "exercise A1: write unpack; see part_a.ipynb",
+        "c": "C1 list_runs is not right yet",
+        "d": "exercise A1: write unpack; see part_a.ipynb",
+    }
+    for part, expected in words.items():
+        [line] = run_to_error(folder / "notebooks" / f"part_{part}.ipynb")
         assert expected in line and "\n" not in line
 
 
-def test_filled_in_it_imports_and_trains_the_grid_with_the_students_step(folder, tmp_path):
-    filled = tmp_path / "filled"
-    shutil.copytree(folder / "helpers", filled / "helpers")
+def test_filled_in_it_imports_and_searches_with_the_students_step(folder, tmp_path):
+    shutil.copytree(folder / "helpers", tmp_path / "helpers")
     for exercise in EXERCISES:
-        shutil.copy(PROJECT / exercise.file, filled / exercise.file)
-    environment = os.environ | {"PYTHONPATH": str(filled)}
-    subprocess.run([sys.executable, "-c", FILLED_IN], cwd=filled, env=environment, check=True)
+        shutil.copy(PROJECT / exercise.file, tmp_path / exercise.file)
+    command = [sys.executable, "-c", FILLED_IN]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ""}, check=True)
