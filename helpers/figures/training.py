@@ -43,8 +43,6 @@ def learning_curves(history, num_epochs=0):
     fig, (loss, accuracy) = style.figure(3.0, 1, 2)
     last = len(history) - 1
     end = max(last, num_epochs, 1)
-    # so that there are ticks beside a single value, too
-    loss.update_datalim([(0, 0.3), (0, 3)])
     _draw_curves(
         loss,
         history.training_cross_entropy,

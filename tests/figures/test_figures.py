@@ -154,11 +154,9 @@ def test_rates_that_diverge_are_named_and_leave_the_others_readable():
     assert means[[0, 1, 99]] == pytest.approx([2.3, FALLING[:2].mean(), FALLING[50:].mean()])
 
 
-def test_curves_have_room_for_all_epochs_asked_for_and_ticks_beside_a_single_point():
+def test_curves_have_room_for_all_epochs_asked_for():
     for ax in curves(0, 10).figure.axes:
         assert 10 < ax.get_xlim()[1] < 11
-        bottom, top = ax.get_ylim()
-        assert sum(bottom <= tick <= top for tick in ax.get_yticks()) >= 3
 
 
 def test_one_image_shows_every_layer_and_what_it_was_before():

@@ -116,6 +116,7 @@ def test_what_files_say_is_text(tmp_path):
 
 def test_says_which_run_it_is_and_what_failed(report, tmp_path):
     assert "Every part shown here ran with the parameters" in text_of(report.header)
+    assert report.select(".note") == []
     notebook = recorded("b")
     outputs(notebook, PARAMETERS)[0]["num_examples"] = 6
     outputs(notebook, RECORD)[-1].update(name="a value", value=3, bound="at_most", limit=2)
@@ -182,5 +183,7 @@ FORMULAS = {
 
 def test_formulas_are_well_formed_mathml_or_shown_as_source():
     for latex, text in FORMULAS.items():
-        assert "".join(ElementTree.fromstring(pages.mathml(latex)).itertext()) == text
+        formula = ElementTree.fromstring(pages.mathml(latex, display="block"))
+        assert formula.get("display") == "block"
+        assert "".join(formula.itertext()) == text
     assert pages.mathml(r"\left(\frac < ") == r"<code>\left(\frac &lt;</code>"
