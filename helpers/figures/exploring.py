@@ -96,7 +96,8 @@ def one_image(activations, logits, probabilities, label, before=None):
     of_logits.set_yticks(range(len(CLASS_NAMES)), CLASS_NAMES)
     of_probabilities.set_xlim(0, 1)
     predicted = CLASS_NAMES[probabilities.argmax()]
-    return fig, f"The network says {predicted}, the label says {CLASS_NAMES[label]}"
+    said = f"{predicted} at {probabilities.max():.0%}"
+    return fig, f"The network says {said}, the label says {CLASS_NAMES[label]}"
 
 
 def _draw_bars(axes, activations, logits, probabilities, **options):

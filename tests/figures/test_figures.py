@@ -118,7 +118,7 @@ TITLES = {
     "rates": "Rate 0.1 has the lowest loss at the end",
     "rates, at the first step": "Too large a learning rate: the loss explodes",
     "curves of 0 epochs": "After 0 epochs: validation accuracy 9.0%",
-    "one image, changed": "The network says Sandal, the label says Ankle boot",
+    "one image, changed": "The network says Sandal at 100%, the label says Ankle boot",
     "confusion": "Most often mistaken (30%): Shirt for T-shirt/top",
     "confusion, two alike": "Most often mistaken (30%): "
     "Shirt for T-shirt/top, Ankle boot for Sneaker",
