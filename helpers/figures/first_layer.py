@@ -7,13 +7,14 @@ it. Colour scales are symmetric and end at the 99th percentile of a layer's abso
 from math import ceil
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from helpers.analysis import order_by_norm
 from helpers.data import CLASS_NAMES
 from helpers.figures import style
 
 NUM_SHOWN = 10
-"""Hidden units of each first layer: as many as there are class templates above them."""
+"""Hidden units that are drawn of each first layer."""
 
 
 def _limit(W):
@@ -40,11 +41,11 @@ def show_W0(W):
 
 @style.picture(
     caption="""Above, softmax regression: the weights of each class. Below, one column for each
-    hidden unit and one line for each strength alpha of the L2 penalty, with the validation
-    accuracy; all lines began with the same weights. Shown are the units that are longest in the
-    last line, in this order; red excites, blue inhibits, and each line has its own colour scale.
-    With alpha = 0 the noise of the start covers what was learned; with a larger alpha it fades,
-    and so does some accuracy.""",
+    hidden unit and one line for each strength alpha of the L2 penalty, with the accuracy on
+    validation images; all lines began with the same weights. Shown are the units that are longest
+    in the last line, in this order; red excites, blue inhibits, and each line has its own colour
+    scale. With alpha = 0 the noise of the start covers what was learned; with a larger alpha it
+    fades, and so does some accuracy.""",
     alt="""Five lines of ten tiles. In the first, shapes of clothes in red and blue. In the second
     mostly speckle. From line to line the speckle fades, and in some tiles sleeves, collars,
     outlines or the gap between trouser legs appear.""",
@@ -60,8 +61,24 @@ def noise_to_clothes(templates, first_layers):
         alpha -> (W, validation accuracy) of a network with hidden layers, smallest alpha first;
         unit k is the same one in each.
     """
-    fig, (above, below) = style.figure(3.95, 2, 1, height_ratios=(1, len(first_layers)))
-    _draw_templates(above, *templates)
+    fig = Figure(figsize=(style.WIDTH, 4.35))
+    # each with a layout of its own, so that no column of units stands under the name of a class
+    above, below = fig.subfigures(2, 1, height_ratios=(1, 0.6 * len(first_layers)))
+    _draw_templates(above.subplots(), *templates)
+    _draw_units(below.subplots(), first_layers)
+    return fig, "L2 turns noise into outlines of clothes, and costs accuracy"
+
+
+def _draw_templates(ax, W, accuracy):
+    """Draw the weights of each class under its name."""
+    style.show_tiles(ax, W, len(W), "RdBu_r", _limit(W))
+    classes = [name.replace("/", "/\n").replace(" ", "\n") for name in CLASS_NAMES]
+    _name_columns(ax, classes)
+    ax.set_title(f"No hidden layer ({accuracy:.1%}): one template for each class")
+
+
+def _draw_units(ax, first_layers):
+    """Draw the same units in each network, a line for each, under their numbers."""
     *_, (W_last, _) = first_layers.values()
     longest = order_by_norm(W_last)[:NUM_SHOWN]
     tiles = []
@@ -69,24 +86,13 @@ def noise_to_clothes(templates, first_layers):
     for alpha, (W, accuracy) in first_layers.items():
         tiles.append(W[longest] / _limit(W))
         names.append(f"alpha = {alpha:g}\n{accuracy:.1%}")
-    style.show_tiles(below, np.concatenate(tiles), NUM_SHOWN, "RdBu_r", 1, names)
-    below.set_title(f"{NUM_SHOWN} of {len(W_last)} hidden units, a column each")
-    return fig, _cost_title(first_layers)
+    style.show_tiles(ax, np.concatenate(tiles), NUM_SHOWN, "RdBu_r", 1, names)
+    _name_columns(ax, [f"unit {unit}" for unit in longest])
+    ax.set_title(f"{NUM_SHOWN} of {len(W_last)} hidden units; no unit belongs to a class")
 
 
-def _cost_title(first_layers):
-    accuracies = [accuracy for _, accuracy in first_layers.values()]
-    cost = 100 * (accuracies[0] - accuracies[-1])
-    penalty = f"alpha = {max(first_layers):g}"
-    return f"L2 turns noise into outlines of clothes; {penalty} costs {cost:.1f} points"
-
-
-def _draw_templates(ax, W, accuracy):
-    """Draw the weights of each class under its name."""
-    name = f"no hidden layer\n{accuracy:.1%}"
-    style.show_tiles(ax, W, len(W), "RdBu_r", _limit(W), [name])
-    classes = [name.replace("/", "/\n").replace(" ", "\n") for name in CLASS_NAMES]
-    ax.set_xticks(style.tile_centres(len(W)), classes)
+def _name_columns(ax, names):
+    ax.set_xticks(style.tile_centres(len(names)), names)
     ax.xaxis.tick_top()
 
 
@@ -108,13 +114,10 @@ def exciting_images(W, images, units):
         Which units to draw, in this order.
     """
     num_units, num_images, num_pixels = images.shape
-    columns = 1 + num_images
-    weights = np.full((num_units, columns, num_pixels), np.nan)
-    clothes = weights.copy()
-    weights[:, 0] = W[units]
-    clothes[:, 1:] = images
-    tile = min(style.WIDTH / (columns + 1), 0.6)
-    fig, ax = style.figure(0.5 + 1.08 * tile * num_units)
-    style.show_tiles(ax, weights.reshape(-1, num_pixels), columns, "RdBu_r", _limit(W))
-    style.show_tiles(ax, clothes.reshape(-1, num_pixels), columns, "gray_r", 0.5, units)
-    return fig, "Each unit's weights (colour) and the images that excite it most"
+    tile = min((style.WIDTH - 0.7) / (num_images + 1), 0.65)
+    widths = 28, 30 * num_images - 2
+    fig, (weights, clothes) = style.figure(0.4 + tile * num_units, 1, 2, width_ratios=widths)
+    names = [f"unit {unit}" for unit in units]
+    style.show_tiles(weights, W[units], 1, "RdBu_r", _limit(W), names)
+    style.show_tiles(clothes, images.reshape(-1, num_pixels), num_images, "gray_r", 0.5)
+    return fig, "The weights of each unit (colour) and the images that excite it most"

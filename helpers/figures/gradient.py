@@ -4,30 +4,31 @@ from helpers.figures import style
 
 
 @style.picture(
-    caption="""The relative error of each derivative over a sample of weights, and what is
-    predicted for it from truncation (dashed) and rounding (dotted). Good: markers on the
-    predicted lines, and a complex step that stays flat at the bottom. Bad: any curve that
-    levels off high above its lines, as a wrong gradient does. At the largest steps differences
-    leave their lines: moved that far, weights switch units on and off, and ReLU has a kink
-    there.""",
-    alt="""Errors over the step size: those of 2-point and 3-point differences fall along the
-    rounding lines and rise along the truncation lines; that of the complex step is flat near 1e-16
-    for small steps; in float32 it is near 1 for most steps.""",
+    caption="""The relative error of each derivative over a sample of weights, by its step size.
+    Good: differences whose error falls with a smaller step, until rounding makes it rise again,
+    and a complex step that goes down to the bottom and stays there. Bad: a curve that levels off
+    high above the bottom, as it does for a wrong gradient. At the largest steps the differences
+    jump: moved that far, weights switch units on and off, and ReLU has a kink there.""",
+    alt="""Errors over the step size: those of 2-point and 3-point differences have the shape of a
+    V; that of the complex step is flat near 1e-16 for small steps; in float32 it is near 1 for
+    most steps.""",
 )
-def error_against_step(curve):
-    """Draw a `gradient_check.StepCurve`, measured and predicted."""
-    fig, ax = style.figure(4.4)
-    colours = {}
-    for name, errors in curve.errors.items():
-        [line] = ax.plot(curve.steps, errors, "o-", label=name)
-        colours[name] = line.get_color()
-    for name, predicted in curve.truncation.items():
-        ax.plot(curve.steps, predicted, "--", color=colours[name], lw=1)
-    for name, predicted in curve.rounding.items():
-        ax.plot(curve.steps, predicted, ":", color=colours[name], lw=1)
+def error_against_step(steps, errors):
+    """Draw how wrong derivatives are.
+
+    Parameters
+    ----------
+    steps : ndarray, shape (S,)
+    errors : dict of str to ndarray, shapes (S,)
+        The relative errors of each way to compute derivatives, "complex step" and "3-point" among
+        them, as `helpers.gradient_check.step_curve` gives them.
+    """
+    fig, ax = style.figure(4.0)
+    for name, relative_errors in errors.items():
+        ax.plot(steps, relative_errors, "o-", label=name)
     ax.set(xscale="log", xlabel="step size")
     ax.set(yscale="log", ylabel="relative error of the gradient", ylim=(1e-17, 10))
-    fig.legend(loc="outside lower center", ncols=4)
-    best = curve.errors["complex step"].min()
-    difference = curve.errors["3-point"].min()
-    return fig, f"Complex steps are right to {best:.0e}, differences at best to {difference:.0e}"
+    fig.legend(loc="outside lower center", ncols=len(errors))
+    complex_step = errors["complex step"].min()
+    difference = errors["3-point"].min()
+    return fig, f"Complex steps are right to {complex_step:.0e}, differences to {difference:.0e}"

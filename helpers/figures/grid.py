@@ -1,4 +1,4 @@
-"""The figures of part C: what each hyperparameter does, and recipes that the grid does not hold.
+"""The figures of part C: what each hyperparameter does, and every combination of them.
 
 Each function takes a table, a DataFrame with one row a run and the columns of
 `helpers.grid.table`; the accuracy of a run that diverged is not a number.
@@ -37,7 +37,7 @@ def grid_main_effects(table):
     first_above, first_below = axes[:, 0]
     first_above.set_ylabel("validation accuracy")
     first_below.set_ylabel("difference, points")
-    style.in_percent(first_above.yaxis)
+    first_above.yaxis.set_major_formatter("{x:.2%}")
     return fig, _effects_title(paired_effects(table))
 
 
@@ -80,77 +80,29 @@ def grid_heat_map(table):
     means = table.groupby(FACTORS).accuracy.mean()
     cells = means.unstack(["batch_size", "learning_rate"]).sort_index(axis=1)
     fig, ax = style.figure(1.2 + 0.24 * len(cells))
-    _show_cells(ax, cells, means.quantile(0.05) - 1e-3, means.max())
-    num_rows, num_columns = cells.shape
-    rows = [f"{depth} × {units} units, {epochs} epochs" for depth, units, epochs in cells.index]
-    ax.set_yticks(range(num_rows), rows)
-    columns = [f"{rate:g}\n{batch}" for batch, rate in cells]
-    ax.set_xticks(range(num_columns), columns)
-    ax.set_xlabel("learning rate, and batch size under it")
-    return fig, _best_title(means)
+    highest = means.max()
+    # one colour for the lowest twentieth, so that a bad run leaves the rest distinct
+    lowest = means.quantile(0.05) - 1e-3
+    _show_cells(ax, cells, lowest, highest)
+    _name_cells(ax, cells)
+    depth, units, rate, batch, epochs = means.idxmax()
+    recipe = f"{depth} × {units} units, rate {rate:g}, batch {batch}, {epochs} epochs"
+    return fig, f"Best, {highest:.2%}: {recipe}"
 
 
 def _show_cells(ax, cells, low, high):
-    """Draw a matrix; below `low` all is one colour, so that a bad run leaves the rest distinct."""
+    """Draw a matrix, its numbers in percent and a dash where there is none."""
     ax.imshow(cells, vmin=low, vmax=high, aspect="auto")
+    style.without_frame(ax)
     for (row, column), value in np.ndenumerate(cells):
         text = "–" if np.isnan(value) else f"{100 * value:.2f}"
         is_dark = value < (low + high) / 2
         style.write_cell(ax, row, column, text, is_dark)
-    style.without_frame(ax)
 
 
-def _best_title(means):
-    depth, units, rate, batch, epochs = means.idxmax()
-    recipe = f"{depth} × {units} units, rate {rate:g}, batch {batch}, {epochs} epochs"
-    return f"Best, {means.max():.2%}: {recipe}"
-
-
-@style.picture(
-    caption="""Each run once. Runs inside the band cannot be told from the best one. Runs far to
-    the right are accurate but too sure of themselves: cross-entropy grows while accuracy stays.""",
-    alt="Validation accuracy against validation cross-entropy of every run, with a noise band.",
-)
-def accuracy_against_cross_entropy(table, noise):
-    """Draw every run's validation accuracy against its validation cross-entropy.
-
-    The band under the best is `noise` high, the standard deviation of an accuracy.
-    """
-    fig, ax = style.figure(3.8)
-    for (epochs, rate), runs in table.groupby(["num_epochs", "learning_rate"]):
-        label = f"{epochs} epochs, rate {rate:g}"
-        ax.plot(runs.cross_entropy, runs.accuracy, "o", alpha=0.75, label=label)
-    best = table.accuracy.max()
-    ax.axhspan(best - noise, best, color=style.PALE_YELLOW, lw=0, label="one sd of noise")
-    ax.set_xlabel("validation cross-entropy (nats)")
-    ax.set_ylabel("validation accuracy")
-    style.in_percent(ax.yaxis)
-    fig.legend(loc="outside right center")
-    inside = (table.accuracy >= best - noise).sum()
-    return fig, f"{inside} of {len(table)} runs lie within the noise of the best"
-
-
-@style.picture(
-    caption="""Points, since the differences are a hundredth of the values; the bars are the
-    standard deviation over seeds, the dashed line is the first recipe. A recipe is worth its cost
-    if its bar ends clear of the first one's.""",
-    alt="Mean validation accuracy of each training recipe, with the standard deviation of seeds.",
-)
-def recipe_bars(table):
-    """Draw the validation accuracy of several recipes with the spread over their seeds.
-
-    Of the table it needs the columns "recipe" (a text) and "accuracy". The recipes are drawn in
-    the order of their first runs, and compared with the first of them.
-    """
-    groups = table.groupby("recipe", sort=False).accuracy
-    means = groups.mean()
-    spread = groups.std().fillna(0)
-    names = [f"{name}: {mean:.2%}" for name, mean in means.items()]
-    fig, ax = style.figure(0.9 + 0.32 * len(means))
-    ax.errorbar(means, names, xerr=spread, fmt="o", ms=7)
-    ax.axvline(means.iloc[0], color=style.GREY, ls="--", lw=1)
-    ax.invert_yaxis()
-    ax.set_xlabel("validation accuracy, mean and sd over seeds")
-    style.in_percent(ax.xaxis)
-    gain = 100 * (means.max() - means.iloc[0])
-    return fig, f"Best: {means.idxmax()},\n{gain:+.2f} points over {means.index[0]}"
+def _name_cells(ax, cells):
+    rows = [f"{depth} × {units} units, {epochs} epochs" for depth, units, epochs in cells.index]
+    columns = [f"{rate:g}\n{batch}" for batch, rate in cells]
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_xlabel("learning rate, and batch size under it")

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from IPython.display import display
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image
 
 from helpers import files
@@ -22,10 +22,8 @@ WIDTH = 6.7
 """Inches: the text width of an A4 page with margins of 2 cm, so nothing shrinks in print."""
 PIXELS_PER_INCH = 110
 """Of the picture on a screen; the file holds more (savefig.dpi in the style file)."""
-BLUE = "C0"
 ORANGE = "C1"
 GREY = "#777777"
-PALE_YELLOW = "#F0E44266"  # the last two digits: see-through
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,10 +111,17 @@ def figure(height, rows=1, columns=1, **options):
     return fig, fig.subplots(rows, columns, **options)
 
 
-def in_percent(*axes):
-    """Label shares as percentages."""
-    for axis in axes:
-        axis.set_major_formatter(PercentFormatter(1))
+def number_log_axis(axis):
+    """Give a logarithmic axis plain numbers, and ticks between the powers of 10."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter("{x:g}")
+
+
+def show_image(ax, pixels):
+    """Draw 784 pixels as one image, dark on white."""
+    ax.imshow(pixels.reshape(IMAGE_SHAPE), cmap="gray_r", vmin=-0.5, vmax=0.5)
+    ax.set_axis_off()
 
 
 def show_tiles(ax, rows, columns, cmap, limit, names=()):

@@ -7,32 +7,20 @@ Left out: the look of the pages (report.css) and what the report says (`helpers.
 import html
 import re
 from functools import partial
-from xml.etree import ElementTree
 
-from latex2mathml.converter import convert_to_element
+from latex2mathml.converter import convert
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 
-def mathml(latex, block=False):
+def mathml(latex, display="inline"):
     """Turn a formula, without dollar signs, into MathML; what cannot be converted stays."""
     try:
-        tree = convert_to_element(latex.strip(), display="block" if block else "inline")
+        formula = convert(latex.strip(), display=display)
     except Exception:  # the converter documents no set of errors; any of them means the same here
-        return f'<code class="formula">{html.escape(latex.strip())}</code>'
-    for element in tree.iter():
-        _mend(element)
-    tree.attrib = {"display": tree.get("display"), "alttext": latex.strip()}
-    found = ElementTree.tostring(tree, encoding="unicode")
-    return f'<span class="formula">{found}</span>' if block else found
-
-
-def _mend(element):
-    """Make a character of each reference, which would be escaped again, and space out functions."""
-    element.text = text = html.unescape(element.text or "") or None
-    if text and text.isalpha() and len(text) > 1 and element.tag in ("mi", "mo"):
-        element.tag = "mo"
-        element.attrib |= {"lspace": "0.1em", "rspace": "0.17em"}
+        return f"<code>{html.escape(latex.strip())}</code>"
+    spaced = r'<mo lspace="0.1em" rspace="0.17em">\1</mo>'
+    return re.sub(r"<mi>(\w\w+)</mi>", spaced, formula)  # log p, not logp
 
 
 def markdown(text, escape=True):
@@ -43,10 +31,14 @@ def markdown(text, escape=True):
 
 def notebook_body(notebook):
     """Turn an executed notebook into a piece of HTML, with the anchors ``cell-id=...``."""
-    own = {"markdown2html": partial(markdown, escape=False)}
-    prompts = {"exclude_input_prompt": True, "exclude_output_prompt": True}
-    exporter = HTMLExporter(template_name="basic", filters=own, **prompts)
-    return with_breaks(exporter.from_notebook_node(notebook)[0])
+    exporter = HTMLExporter(
+        template_name="basic",
+        filters={"markdown2html": partial(markdown, escape=False)},
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+    )
+    body, _ = exporter.from_notebook_node(notebook)
+    return with_breaks(body)
 
 
 def with_breaks(page):
@@ -57,8 +49,8 @@ def with_breaks(page):
 class _Renderer(IPythonRenderer):
     """nbconvert's renderer of Markdown, with MathML in the place of MathJax."""
 
-    block_math = staticmethod(partial(mathml, block=True))
+    block_math = staticmethod(partial(mathml, display="block"))
     inline_math = staticmethod(mathml)
 
     def latex_environment(self, name, body):
-        return mathml(rf"\begin{{{name}}}{body}\end{{{name}}}", block=True)
+        return self.block_math(rf"\begin{{{name}}}{body}\end{{{name}}}")

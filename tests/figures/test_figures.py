@@ -1,7 +1,6 @@
 """Pictures are whole and legible, and say the right numbers; cells show them without an address."""
 
 import base64
-import io
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -12,95 +11,80 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-from PIL import Image
 
-from helpers import analysis, figures
+from helpers import figures
 from helpers.data import Images
 from helpers.figures import style
-from helpers.gradient_check import step_curve
 from helpers.grid.table import FACTORS
 from helpers.history import History
-from tests.course.problems import a_problem
 
 
 def make_table(*levels):
-    """One row a combination, in the assignment's order, with values drawn from its number."""
+    """One row a combination; ten units more give a point, a rate larger by 0.1 gives five."""
     table = pd.MultiIndex.from_product(levels, names=FACTORS).to_frame(index=False)
-    table["accuracy"] = 0.85 + 0.0003 * (table.index * 37 % 101)
-    return table.assign(cross_entropy=1.3 - table.accuracy, alpha=0.0, seed=0)
+    accuracy = 0.8 + table.num_units / 1000 + table.learning_rate / 2
+    return table.assign(accuracy=accuracy, alpha=0.0, seed=0)
 
 
 FULL = make_table((3, 4, 5), (30, 40, 50), (0.005, 0.01, 0.05), (16, 32, 64), (50, 100))
 SMALL = make_table((3,), (30, 50), (0.01, 0.05), (64,), (2, 4))
 ONE = make_table((0,), (30,), (0.01,), (64,), (2,))
 HALF_DIVERGED = SMALL.assign(accuracy=SMALL.accuracy.where(SMALL.learning_rate < 0.05))
-CONSTANT, AVERAGE = "constant rate", "rate 0.1, average of 25 epochs, L2 0.0003"
-RECIPES = pd.DataFrame({"recipe": [CONSTANT, CONSTANT, AVERAGE], "accuracy": [0.88, 0.886, 0.899]})
 
-rng = np.random.default_rng(0)
-IMAGES = rng.uniform(-0.5, 0.5, (300, 784)).astype(np.float32)
-LABELS = np.arange(300) % 10
-SURE = np.full((300, 10), 0.02)
-SURE[:, 5] = 0.82  # "Sandal", whatever it is
-COUNTS = 18 * np.eye(10, dtype=int)
-COUNTS[8, 8] = 20
+IMAGES = np.random.default_rng(0).uniform(-0.5, 0.5, (120, 784))
+UNITS = IMAGES[:60]
+FIRST_LAYERS = {0.0: (UNITS, 0.893), 0.003: (UNITS / 10, 0.88), 0.006: (9 * UNITS, 0.865)}
+SANDAL = np.array([[0.0, 0, 0, 0, 0, 0.9999, 0.0001, 0, 0, 0]] * 20)
+COUNTS = np.diag([20] * 10)
 COUNTS[6, [0, 4, 6]] = 6, 4, 10  # of 20 shirts half are right
-MATRIX = rng.normal(size=(60, 784))
-LENGTHS = np.arange(60)[:, None]  # the longest units are the last ones
-TEMPLATES = MATRIX[:10], 0.842
-FIRST_LAYERS = {0.0: (MATRIX, 0.893), 0.003: (0.1 * MATRIX, 0.88), 0.006: (LENGTHS * MATRIX, 0.865)}
-CURVE = step_curve(*a_problem()[:3], 10.0 ** np.arange(-16, 0), np.arange(20))
+TIED = COUNTS.copy()
+TIED[9, [7, 9]] = 6, 14
+STEPS = 10.0 ** np.arange(-16, 0)
+ERRORS = {"3-point": 2e-10 + STEPS, "complex step": 4e-16 + STEPS**2}
+FALLING = np.linspace(2.3, 0.5, 100)
+EXPLODING = np.array([2.3, 40.0, 1e9, np.nan])
 
 
-def history(num_epochs):
+def curves(num_epochs, asked_for=0):
     better = 1 - 2 / np.arange(2.0, num_epochs + 3)
-    return History(2.3 - better, 0.1 + 0.9 * better, 2.4 - better, 0.09 + 0.8 * better)
+    history = History(2.3 - better, 0.1 + 0.9 * better, 2.4 - better, 0.09 + 0.8 * better)
+    return figures.learning_curves(history, asked_for)
 
 
 def mistakes(count):
-    return figures.mistakes(IMAGES[:count], LABELS[:count], SURE[:count])
-
-
-def reliability():
-    confidence = np.array([np.nan, 0.3, 0.6, 0.9])
-    accuracy = np.array([np.nan, 0.1, 0.5, 0.86])
-    counts = np.array([0, 9, 10, 100])
-    made = analysis.Calibration(counts, confidence, accuracy, error=0.045, bias=0.045)
-    return figures.reliability(made)
+    return figures.mistakes(IMAGES[:count], np.arange(count) % 10, SANDAL[:count])
 
 
 def exciting(num_units, num_images):
     images = np.resize(IMAGES, (num_units, num_images, 784))
-    return figures.exciting_images(MATRIX, images, range(num_units))
+    return figures.exciting_images(UNITS, images, range(num_units))
+
+
+def computed(num_layers):
+    hidden = [np.ones((64, 1))] * num_layers
+    return [IMAGES[0], *hidden], np.ones((10, 1)), SANDAL[:1].T
 
 
 DRAWN = {
-    "samples": lambda: figures.samples(Images(IMAGES, LABELS)),
-    "curves of 10 epochs": lambda: figures.learning_curves(history(10)),
-    "curves of 100 epochs": lambda: figures.learning_curves(history(100)),
-    "curves of 0 epochs": lambda: figures.learning_curves(history(0)),
-    "confusion": lambda: figures.confusion(COUNTS),
-    "confusion of long names": lambda: figures.confusion(1000 * np.eye(10, dtype=int)[[9] * 10]),
-    "per class": lambda: figures.per_class_accuracy(COUNTS),
+    "samples": lambda: figures.samples(Images(IMAGES, np.arange(120) % 10)),
+    "rates": lambda: figures.losses_by_step({0.1: FALLING, 1.0: EXPLODING, 2.0: EXPLODING}),
+    "rates, at the first step": lambda: figures.losses_by_step({1.0: EXPLODING[[0, 3]]}),
+    "curves of 0 epochs": lambda: curves(0),
+    "one image, no hidden layer": lambda: figures.one_image(*computed(0), 9),
+    "one image, changed": lambda: figures.one_image(*computed(3), 9, computed(3)),
+    "confusion": lambda: figures.confusion(50 * COUNTS),
+    "confusion, two alike": lambda: figures.confusion(TIED),
     "mistakes": lambda: mistakes(15),
-    "one mistake": lambda: mistakes(1),
     "no mistake": lambda: mistakes(0),
-    "reliability": reliability,
-    "one unit": lambda: figures.show_W0(MATRIX[:1]),
-    "50 units": lambda: figures.show_W0(MATRIX[:50]),
-    "noise to clothes": lambda: figures.noise_to_clothes(TEMPLATES, FIRST_LAYERS),
-    "exciting, 1 unit": lambda: exciting(1, 3),
-    "exciting, 10 units": lambda: exciting(10, 10),
+    "50 units": lambda: figures.show_W0(UNITS[:50]),
+    "noise to clothes": lambda: figures.noise_to_clothes((UNITS[:10], 0.842), FIRST_LAYERS),
     "exciting, 20 images": lambda: exciting(7, 20),
     "effects": lambda: figures.grid_main_effects(FULL),
     "effects, one run": lambda: figures.grid_main_effects(ONE),
-    "effects, some diverged": lambda: figures.grid_main_effects(HALF_DIVERGED),
     "map": lambda: figures.grid_heat_map(FULL),
     "map, one run": lambda: figures.grid_heat_map(ONE),
     "map, some diverged": lambda: figures.grid_heat_map(HALF_DIVERGED),
-    "scatter": lambda: figures.accuracy_against_cross_entropy(SMALL, 0.005),
-    "recipes": lambda: figures.recipe_bars(RECIPES),
-    "steps": lambda: figures.error_against_step(CURVE),
+    "steps": lambda: figures.error_against_step(STEPS, ERRORS),
 }
 
 
@@ -131,103 +115,92 @@ def test_every_picture_is_whole_and_legible(name):
 
 
 TITLES = {
-    "curves of 10 epochs": "Validation accuracy 75.7% after 10 epochs, 9.3 points under training",
-    "confusion": "The most frequent confusion: 30% of “Shirt” are taken for “T-shirt/top”",
-    "per class": "“Ankle boot” is easiest (100%), “Shirt” hardest (50%)",
-    "mistakes": "Sure and wrong: 15 mistakes made at 82.0% or more",
-    "no mistake": "Sure and wrong: 0 mistakes made at over 99.9% or more",  # never "100.0%"
-    "reliability": "Too sure: confidence and accuracy differ by 4.5 points on average",
-    "noise to clothes": "L2 turns noise into outlines of clothes; alpha = 0.006 costs 2.8 points",
+    "rates": "Rate 0.1 has the lowest loss at the end",
+    "rates, at the first step": "Too large a learning rate: the loss explodes",
+    "curves of 0 epochs": "After 0 epochs: validation accuracy 9.0%",
+    "one image, changed": "The network says Sandal at 100%, the label says Ankle boot",
+    "confusion": "Most often mistaken (30%): Shirt for T-shirt/top",
+    "confusion, two alike": "Most often mistaken (30%): "
+    "Shirt for T-shirt/top, Ankle boot for Sneaker",
+    "steps": "Complex steps are right to 4e-16, differences to 2e-10",
+    "effects": "Largest effect: learning rate 0.005 to 0.05, +2.25 points (pairs: 27)",
     "effects, one run": "No two values to compare",
-    "map, one run": "Best, 85.00%: 0 × 30 units, rate 0.01, batch 64, 2 epochs",
-    "scatter": "2 of 8 runs lie within the noise of the best",
-    "recipes": f"Best: {AVERAGE},\n+1.60 points over {CONSTANT}",
+    "map, one run": "Best, 83.50%: 0 × 30 units, rate 0.01, batch 64, 2 epochs",
 }
 
 
 @pytest.mark.parametrize("name", TITLES)
-def test_titles_say_what_was_found(name):
+def test_titles_say_what_the_picture_shows(name):
     assert DRAWN[name]().figure.get_suptitle() == TITLES[name]
 
 
-def test_a_cell_shows_picture_and_caption_without_an_address(monkeypatch):
+def test_a_cell_shows_and_saves_picture_and_caption_without_an_address(monkeypatch, tmp_path):
     shown = []
-    monkeypatch.setattr(style, "display", lambda data, **more: shown.append((data, more)))
-    picture = figures.recipe_bars(RECIPES)
+    monkeypatch.setattr(style, "display", lambda data, **more: shown.append(data | more))
+    picture = mistakes(2).save(tmp_path / "a.png")
     assert DisplayFormatter().format(picture) == ({}, {})
-    [(data, more), (caption, _)] = shown
-    assert (data, more["metadata"]) == picture.bundle()
-    assert more["metadata"]["image/png"]["alt"] == data["text/plain"] == picture.alt
-    assert more["metadata"]["caption"] == caption["text/plain"] == picture.caption
-    assert "\n" not in picture.caption + picture.alt
-    image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
-    assert image.width > more["metadata"]["image/png"]["width"] > 600
+    image, caption = shown
+    assert image["text/plain"] == image["metadata"]["image/png"]["alt"] == picture.alt
+    assert image["metadata"]["caption"] == caption["text/plain"] == picture.caption
+    assert base64.b64decode(image["image/png"]) == (tmp_path / "a.png").read_bytes()
 
 
-def test_saving_writes_what_is_shown(tmp_path):
-    before = dict(matplotlib.rcParams)
-    picture = figures.grid_main_effects(SMALL)
-    assert picture.save(tmp_path / "a.png") is picture
-    assert (tmp_path / "a.png").read_bytes() == figures.grid_main_effects(SMALL).png
-    assert dict(matplotlib.rcParams) == before
+def test_rates_that_diverge_are_named_and_leave_the_others_readable():
+    [ax] = DRAWN["rates"]().figure.axes
+    assert ax.get_ylim()[1] <= 10
+    _, *diverged = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert diverged == ["rate 1, diverged after step 3", "rate 2, diverged after step 3"]
+    means = ax.lines[0].get_ydata()
+    assert means[[0, 1, 99]] == pytest.approx([2.3, FALLING[:2].mean(), FALLING[50:].mean()])
 
 
-def test_recipes_are_means_over_seeds():
-    [ax] = figures.recipe_bars(RECIPES).figure.axes
-    names = [label.get_text() for label in ax.get_yticklabels()]
-    assert names == [f"{CONSTANT}: 88.30%", f"{AVERAGE}: 89.90%"]
-    [bar, _] = ax.containers[0].lines[2][0].get_segments()
-    np.testing.assert_allclose(bar[:, 0], 0.883 + np.array([-1, 1]) * np.std([0, 0.006], ddof=1))
+def test_curves_have_room_for_all_epochs_asked_for():
+    for ax in curves(0, 10).figure.axes:
+        assert 10 < ax.get_xlim()[1] < 11
+
+
+def test_one_image_shows_every_layer_and_what_it_was_before():
+    _, *axes = DRAWN["one image, changed"]().figure.axes
+    assert [len(ax.patches) for ax in axes] == [128, 128, 128, 20, 20]
+    assert [axes[-1].patches[k].get_width() for k in (5, 15)] == [0.9999, 0.9999]
+
+
+def test_a_mistake_is_never_100_percent_sure():
+    ax, *_ = mistakes(1).figure.axes
+    assert ax.get_title("center") == "said Sandal\nat 99.9%\nis T-shirt/top"
 
 
 def test_confusion_writes_counts_and_shares():
-    [ax] = figures.confusion(COUNTS).figure.axes
-    written = {text.get_position()[::-1]: text.get_text() for text in ax.texts}
-    assert len(written) == 12
-    assert (written[6, 0], written[6, 6], written[8, 8]) == ("6\n30.0%", "10\n50.0%", "20\n100.0%")
+    [ax] = DRAWN["confusion, two alike"]().figure.axes
+    written = {text.get_position(): text.get_text() for text in ax.texts}
+    assert (written[0, 6], written[6, 6]) == ("6\n30.0%", "10\n50.0%")
 
 
-def test_classes_stand_in_the_order_of_their_accuracy():
-    counts = COUNTS + np.roll(np.diag(np.arange(10)), 1, axis=1)
-    [ax] = figures.per_class_accuracy(counts).figure.axes
-    names = [label.get_text() for label in ax.get_yticklabels()]
-    assert (names[0], names[1], names[-1]) == ("Shirt", "Ankle boot", "T-shirt/top")
-    widths = [bar.get_width() for bar in ax.patches]
-    assert widths == sorted(widths)
-    assert widths[1] == pytest.approx(18 / 27)
+def tile(ax, line, column):
+    """Cut a tile out of a mosaic, as 784 numbers."""
+    mosaic = np.asarray(ax.images[0].get_array())
+    return mosaic[30 * line :, 30 * column :][:28, :28].ravel()
 
 
 def test_every_line_shows_the_same_units_each_on_its_own_scale():
-    above, below = figures.noise_to_clothes(TEMPLATES, FIRST_LAYERS).figure.axes
-    names = [label.get_text() for label in below.get_yticklabels()]
+    _, units = DRAWN["noise to clothes"]().figure.axes
+    names = [label.get_text() for label in units.get_yticklabels()]
     assert names == ["alpha = 0\n89.3%", "alpha = 0.003\n88.0%", "alpha = 0.006\n86.5%"]
-    tiles = np.asarray(below.images[0].get_array())
-    assert tiles.shape == (3 * 30 - 2, 10 * 30 - 2)
-    np.testing.assert_allclose(tiles[:28], tiles[30:58])  # the second layer is a tenth as large
-    longest = MATRIX[analysis.order_by_norm(LENGTHS * MATRIX)[0]].reshape(28, 28)
-    assert np.corrcoef(tiles[:28, :28].ravel(), longest.ravel())[0, 1] == pytest.approx(1)
-    assert len(above.get_xticklabels()) == 10
+    np.testing.assert_allclose(tile(units, 0, 3), tile(units, 1, 3))  # a tenth as large
+    number = int(units.get_xticklabels()[3].get_text().removeprefix("unit "))
+    for line in range(3):
+        assert np.corrcoef(tile(units, line, 3), UNITS[number])[0, 1] == pytest.approx(1)
 
 
-def test_effects_are_means_of_paired_differences():
-    """Rates differ by 2 points in every pair, widths by 1 point; one run less leaves its pair."""
-    table = SMALL.assign(accuracy=SMALL.num_units / 2000 + SMALL.learning_rate / 2)
-    fig = figures.grid_main_effects(table).figure
-    title = "Largest effect: learning rate 0.01 to 0.05, +2.00 points (pairs: {})"
-    assert fig.get_suptitle() == title.format(2)
-    below = fig.axes[len(FACTORS) + FACTORS.index("num_units")]
-    assert list(below.lines[0].get_ydata()) == pytest.approx([0, 1])
-    table.loc[0, "accuracy"] = np.nan
-    assert figures.grid_main_effects(table).figure.get_suptitle() == title.format(1)
+def test_a_unit_stands_beside_its_own_images():
+    weights, clothes = exciting(2, 3).figure.axes
+    np.testing.assert_array_equal(tile(weights, 1, 0), UNITS[1])
+    np.testing.assert_array_equal(tile(clothes, 1, 1), IMAGES[4])
 
 
 def test_heat_map_averages_over_seeds_and_marks_what_diverged():
-    again = SMALL.assign(accuracy=SMALL.accuracy - 0.01, seed=1)
-    table = pd.concat([SMALL, again]).assign(accuracy=lambda t: t.accuracy.mask(t.index == 0))
-    [ax] = figures.grid_heat_map(table).figure.axes
-    assert [cell.get_text() for cell in ax.texts][:3] == ["–", "86.72", "85.61"]
-
-
-def test_reliability_leaves_out_bins_of_a_few_predictions():
-    [ax] = reliability().figure.axes
-    assert list(ax.lines[1].get_xdata()) == [0.6, 0.9]
+    again = ONE.assign(accuracy=0.8, seed=1)
+    [ax] = figures.grid_heat_map(pd.concat([ONE, again])).figure.axes
+    assert ax.texts[0].get_text() == "81.75"
+    [ax] = DRAWN["map, some diverged"]().figure.axes
+    assert [text.get_text() for text in ax.texts][:2] == ["83.50", "–"]

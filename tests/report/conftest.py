@@ -1,13 +1,13 @@
-"""One output folder for all tests of the report."""
+"""The pages of the recorded deliverable, made once for all tests of the report."""
 
 import pytest
 
-from tests.report.folders import write_folder
+from helpers import files
+from helpers.report import results
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """A whole output folder, with its pages."""
-    folder = tmp_path_factory.mktemp("outputs")
-    write_folder(folder)
+    folder = tmp_path_factory.mktemp("pages")
+    results.build_report(files.OUTPUTS, folder)
     return folder
