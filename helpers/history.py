@@ -1,4 +1,4 @@
-"""What training gives: learning curves, the trained network, or the place where it diverged."""
+"""What training gives: learning curves and the trained network, or the reason why it has none."""
 
 from dataclasses import dataclass, field
 
@@ -29,6 +29,10 @@ class DivergedError(OneLineError):
             f"training diverged in epoch {epoch}, step {step}, at learning rate {rate:g} "
             f"(cross-entropy before this epoch: {before:.4g}); choose a smaller learning_rate"
         )
+
+
+class StoppedError(OneLineError, KeyboardInterrupt):
+    """Ctrl-C or the stop button ended a training before its first epoch was complete."""
 
 
 @dataclass

@@ -6,12 +6,14 @@ The full project trains several at once, in buffers made once. This is slower, a
 import numpy as np
 
 from helpers import history, network, sgd
+from helpers.threads import one_blas_thread
 
 
 def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: None):
     """Train runs: {recipe: weights}; `on_epoch` gets the same for each one that has ended."""
     found = {}
-    with sgd.one_blas_thread(), sgd.quiet_overflow():
+    one_blas_thread()
+    with sgd.quiet_overflow():
         for recipe in recipes:
             found[recipe] = train_one(recipe, training, dtype)
             on_epoch(recipe.num_epochs, {recipe: found[recipe]})
