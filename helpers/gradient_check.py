@@ -203,7 +203,7 @@ def _named(gradient, layers):
 
 
 def _share(ours, theirs):
-    largest = max(np.abs(ours).max(), np.abs(theirs).max())
+    largest = np.maximum(np.abs(ours).max(), np.abs(theirs).max())  # unlike max, keeps a NaN
     return float(np.abs(ours - theirs).max() / largest) if largest else 0.0
 
 

@@ -35,13 +35,10 @@ def test_complex_steps_catch_every_fault_and_coarse_checks_the_gross_ones(trials
     assert trial.caught["3-point"] == (trial.name not in SMALL - {ONE_ENTRY})
 
 
-def test_faults_leave_the_objective_and_the_real_network_alone(trials):
-    problem = a_problem()
-    for name in FAULTS:
-        broken = broken_gradients.break_network(name)
-        assert broken.cross_entropy(*problem) == network.cross_entropy(*problem)
-    again = broken_gradients.try_all(*problem)
-    assert again[0].errors == trials[0].errors
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_leaves_the_objective_alone(name):
+    broken = broken_gradients.break_network(name)
+    assert broken.cross_entropy(*a_problem()) == network.cross_entropy(*a_problem())
 
 
 def test_a_fault_that_does_not_fit_the_code_gives_a_row_that_says_so(monkeypatch):

@@ -42,13 +42,6 @@ def test_the_old_content_stays_until_the_new_one_is_on_disk(path, monkeypatch, e
     assert path.read_text() == "new" and len(list(path.parent.iterdir())) == 1
 
 
-def test_a_failed_rename_leaves_nothing(tmp_path):
-    (tmp_path / "a.txt").mkdir()
-    with pytest.raises(OSError):
-        files.write_text(tmp_path / "a.txt", "new")
-    assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
-
-
 FULL_DISK = """
 import resource, sys
 import numpy as np

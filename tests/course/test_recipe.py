@@ -11,19 +11,21 @@ from helpers.recipe import Recipe, RecipeError
 PLAIN = Recipe((7, 5, 3), 3, 4, 0.5, 0.0, "cosine", 1, 2, 6)
 
 
-def test_numpys_numbers_lists_and_integers_become_plain():
-    others = [
-        Recipe([7, 5, 3], 3, 4, 0.5, 0, "cosine", 1, 2, 6),
-        Recipe(np.array([7, 5, 3]), 3, 4, np.float32(0.5), -0.0, np.str_("cosine"), 1, 2, 6),
-        Recipe(
-            (7, np.int64(5), 3), *np.array([3, 4]), 0.5, np.int8(0), "cosine", *np.array([1, 2, 6])
-        ),
-        Recipe(**json.loads(json.dumps(asdict(PLAIN)))),
-    ]
-    for other in others:
-        assert other == PLAIN
-        assert repr(other) == repr(PLAIN)  # which names its result on disk
-    assert repr(Recipe((7, 3), 3, 4, 1)) == repr(Recipe((7, 3), 3, 4, 1.0))
+@pytest.mark.parametrize(
+    "layer_sizes",
+    [[7, 5, 3], np.array([7, 5, 3]), (7, np.int64(5), 3)],
+    ids=["list", "array", "mixed"],
+)
+def test_equal_recipes_look_alike(layer_sizes):
+    epochs, batch_size, rate, alpha = np.int64(3), np.uint8(4), np.float32(0.5), np.float64(-0.0)
+    recipe = Recipe(layer_sizes, epochs, batch_size, rate, alpha, np.str_("cosine"), *np.arange(3))
+    assert recipe == Recipe((7, 5, 3), 3, 4, 0.5, 0.0, "cosine", 0, 1, 2)
+    assert repr(recipe) == repr(Recipe((7, 5, 3), 3, 4, 0.5, 0, "cosine", 0, 1, 2))
+    assert Recipe(**json.loads(json.dumps(asdict(recipe)))) == recipe
+
+
+def test_a_whole_number_as_a_rate_becomes_a_float():
+    assert repr(Recipe((7, 3), 3, 4, 1, 2)) == repr(Recipe((7, 3), 3, 4, 1.0, 2.0))
 
 
 WHOLE = "a whole number of at least {}"
