@@ -100,11 +100,8 @@ def test_a_unit_at_exactly_zero_passes_nothing_back():
 
 def test_order_of_the_weights():
     (W1, b1), (W2, b2) = network.unpack(np.arange(17), (2, 3, 2))
-    assert W1.tolist() == [[0, 1], [2, 3], [4, 5]]
-    assert W2.tolist() == [[6, 7, 8], [9, 10, 11]]
-    assert (b1.tolist(), b2.tolist()) == ([12, 13, 14], [15, 16])
-    # 64 * 784 + 2 * 64 * 64 + 10 * 64 = 59008 matrix entries, 3 * 64 + 10 = 202 biases
-    assert network.num_weights((784, 64, 64, 64, 10)) == 59_008 + 202
+    assert (W1.tolist(), b1.tolist()) == ([[0, 1], [2, 3], [4, 5]], [12, 13, 14])
+    assert (W2.tolist(), b2.tolist()) == ([[6, 7, 8], [9, 10, 11]], [15, 16])
 
 
 @given(ANY_SIZES, ANY_STACK)
@@ -134,19 +131,11 @@ def test_images_and_labels_that_do_not_fit_are_refused(call):
     for wrong in images[:, 1:], images[0], images[None], images.T:
         with pytest.raises(ValueError, match=r"^images: expected shape \(n, 7\), .* shape is \("):
             call(layers, wrong, [0, 1, 2])
-    for wrong, found in ([-1, 0, 2], "-1 to 2"), ([3, 0, 1], "0 to 3"):
-        with pytest.raises(ValueError, match=rf"^labels go from {found}, .* 3 classes, 0 to 2$"):
+    for wrong, words in ([-1, 0, 2], "from -1 to 2"), ([3, 0, 1], "from 0 to 3"):
+        with pytest.raises(ValueError, match=rf"^labels go {words}, .* 3 classes, 0 to 2$"):
             call(layers, images, wrong)
     one_hot = np.eye(3, dtype=int)
-    for wrong in (
-        one_hot,
-        ["0", "1", "2"],
-        [1],
-        1,
-        [[0], [1], [2]],
-        [0.0, 1, 2],
-        [True, False, True],
-    ):
+    for wrong in one_hot, ["0", "1", "2"], [1], 1, one_hot[:1].T, [0.0, 1, 2], [True] * 3:
         with pytest.raises(ValueError, match=r"^labels: expected 3 whole numbers, .* shape is"):
             call(layers, images, wrong)
 
@@ -165,12 +154,11 @@ def test_initial_weights_follow_he():
         assert (b == 0.01).all()
 
 
-def test_initial_weights_depend_on_the_seed_alone():
-    first, again, other = (network.init_weights((9, 5, 3), seed) for seed in (7, 7, 8))
-    np.testing.assert_array_equal(again, first)
-    assert (first != other)[:60].all()
+def test_initial_weights_depend_on_the_seed_and_are_rounded_last():
+    double = network.init_weights((9, 5, 3), 7)
+    assert (double != network.init_weights((9, 5, 3), 8))[:60].all()
     single = network.init_weights((9, 5, 3), 7, np.float32)
-    np.testing.assert_array_equal(single, first.astype(np.float32), strict=True)
+    np.testing.assert_array_equal(single, double.astype(np.float32), strict=True)
 
 
 # ---- stacks and types
@@ -196,12 +184,10 @@ def test_a_stack_equals_its_members_bit_for_bit(layer_sizes, num_images, stack, 
 
 def test_the_type_is_kept_and_the_inputs_are_left_alone():
     layers, images, *rest = a_problem(dtype=np.float32)
-    before = network.pack(layers), images.copy()
+    images.flags.writeable = layers[0][0].flags.writeable = layers[0][1].flags.writeable = False
     logits, _, loss, gradient = results(layers, images, *rest)
     assert logits.dtype == gradient.dtype == np.float32
     assert loss.dtype == np.float64
-    np.testing.assert_array_equal(network.pack(layers), before[0])
-    np.testing.assert_array_equal(images, before[1])
 
 
 # ---- cross-entropy from logits

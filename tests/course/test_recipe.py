@@ -8,20 +8,16 @@ import pytest
 
 from helpers.recipe import Recipe, RecipeError
 
-PLAIN = Recipe((7, 5, 3), 3, 4, 0.5, 0.0, "cosine", 1, 2, 6)
+RECIPE = Recipe((7, 5, 3), 3, 4, 0.5, 0.0, "cosine", 1, 2, 6)
 
 
-@pytest.mark.parametrize(
-    "layer_sizes",
-    [[7, 5, 3], np.array([7, 5, 3]), (7, np.int64(5), 3)],
-    ids=["list", "array", "mixed"],
-)
-def test_equal_recipes_look_alike(layer_sizes):
-    epochs, batch_size, rate, alpha = np.int64(3), np.uint8(4), np.float32(0.5), np.float64(-0.0)
-    recipe = Recipe(layer_sizes, epochs, batch_size, rate, alpha, np.str_("cosine"), *np.arange(3))
-    assert recipe == Recipe((7, 5, 3), 3, 4, 0.5, 0.0, "cosine", 0, 1, 2)
-    assert repr(recipe) == repr(Recipe((7, 5, 3), 3, 4, 0.5, 0, "cosine", 0, 1, 2))
-    assert Recipe(**json.loads(json.dumps(asdict(recipe)))) == recipe
+@pytest.mark.parametrize("kind", [list, np.array, np.int64], ids=["list", "array", "scalars"])
+def test_equal_recipes_look_alike(kind):
+    numbers = np.int64(3), np.uint8(4), np.float32(0.5), np.float64(-0.0)
+    recipe = Recipe(kind([7, 5, 3]), *numbers, np.str_("cosine"), *np.arange(3))
+    plain = Recipe((7, 5, 3), 3, 4, 0.5, 0, "cosine", 0, 1, 2)
+    assert recipe == plain == Recipe(**json.loads(json.dumps(asdict(recipe))))
+    assert repr(recipe) == repr(plain)
 
 
 def test_a_whole_number_as_a_rate_becomes_a_float():
@@ -35,25 +31,22 @@ WRONG = [
     ("learning_rate", float("nan"), REAL),
     ("learning_rate", np.inf, REAL),
     ("learning_rate", -0.1, REAL),
-    ("learning_rate", None, REAL),
     ("alpha", True, REAL),
     ("seed", None, WHOLE.format(0)),
     ("seed", 1.0, WHOLE.format(0)),
     ("shuffle_seed", -1, WHOLE.format(0)),
-    ("average_epochs", "2", WHOLE.format(0)),
     ("num_epochs", False, WHOLE.format(0)),
     ("batch_size", 0, WHOLE.format(1)),
     ("schedule", "Constant", "one of 'constant', 'cosine'"),
     ("schedule", np.array(["cosine", "\n"]), "one of 'constant', 'cosine'"),
     ("layer_sizes", 784, "a width for each layer, at least two"),
-    ("layer_sizes", [784], "a width for each layer, at least two"),
 ]
 
 
 @pytest.mark.parametrize(("field", "value", "allowed"), WRONG, ids=str)
 def test_a_value_that_cannot_be_is_refused_in_one_line(field, value, allowed):
     with pytest.raises(RecipeError) as refusal:
-        replace(PLAIN, **{field: value})
+        replace(RECIPE, **{field: value})
     line = str(refusal.value)
     assert line.startswith(f"recipe: {field} = ") and line.endswith(f"expected {allowed}")
     assert "\n" not in line
@@ -62,13 +55,11 @@ def test_a_value_that_cannot_be_is_refused_in_one_line(field, value, allowed):
 @pytest.mark.parametrize("width", [0, 16.0, "16", np.True_])
 def test_a_width_that_cannot_be_is_refused(width):
     with pytest.raises(RecipeError, match=r"layer_sizes\[1\] = .* whole number of at least 1$"):
-        replace(PLAIN, layer_sizes=(784, width, 10))
+        replace(RECIPE, layer_sizes=(784, width, 10))
 
 
-def test_cosine_and_constant_rates_by_hand():
+def test_the_cosine_by_hand():
     # 0.8 / 2 * (1 + cos(pi * epoch / 4)): cos is 1, sqrt(1/2), 0, -sqrt(1/2).
     recipe = Recipe((7, 3), 4, 4, learning_rate=0.8, schedule="cosine")
     expected = [0.8, 0.682842712, 0.4, 0.117157288]
     assert [recipe.rate(epoch) for epoch in range(4)] == pytest.approx(expected, rel=1e-8)
-    constant = replace(recipe, schedule="constant")
-    assert {constant.rate(epoch) for epoch in range(4)} == {0.8}
