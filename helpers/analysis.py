@@ -74,8 +74,8 @@ def order_by_norm(W):
 def tile_W0(W, columns=None):
     """Lay out a first layer's weights as one picture, a tile for each unit.
 
-    The array behind the assignment's ``show_W0``. It has a place for every unit: with
-    ``int(sqrt(units))`` tiles a side, as asked for there, some of 50 units would be lost.
+    The array behind the assignment's ``show_W0``. It shows every unit: of ``int(sqrt(units))``
+    tiles a side, as asked for there, one of 50 units would be lost.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ def tile_W0(W, columns=None):
     Returns
     -------
     ndarray of float64, shape (30 * lines - 2, 30 * columns - 2)
-        Tiles of 28 x 28 line by line; the gaps of `GAP` pixels, and places without a tile, are
-        NaN.
+        Tiles of 28 x 28 line by line; NaN in the gaps of `GAP` pixels and where a last line has
+        no more tiles.
     """
     columns = columns or ceil(sqrt(len(W)))
     lines = ceil(len(W) / columns)

@@ -39,35 +39,34 @@ def losses_when_moved(layers, images, labels, alpha, step, chosen=None):
     ndarray, shape (C,)
         Complex if `step` is.
     """
-    num_weights = len(network.pack(layers))
+    losses = _penalties(layers, alpha, step).astype(np.result_type(step, np.float64))
+    every_weight = np.arange(len(losses))
     if chosen is None:
-        chosen = np.arange(num_weights)
-    is_chosen = np.isin(np.arange(num_weights), chosen)
-    losses = np.zeros(num_weights, np.result_type(step, np.float64))
+        chosen = every_weight
+    is_chosen = np.isin(every_weight, chosen)
     activations, _ = network.forward(layers, images)
-    levels = zip(layers, activations, _positions(layers), strict=True)
-    for number, ((W, b), h, positions) in enumerate(levels, start=1):
-        above = layers[number:]
+    above = layers
+    for (W, b), h, positions in zip(layers, activations, _positions(layers), strict=True):
+        above = above[1:]
         z = W @ h + b[:, None]
-        inputs = np.vstack([h, np.ones_like(h[:1])])  # what the weights and bias of a unit multiply
+        inputs = np.vstack([h, np.ones_like(h[:1])])  # what a unit's weights and bias multiply
         for unit, of_unit in enumerate(positions):
             moves = is_chosen[of_unit]
             if moves.any():
-                moved_z = z[unit] + step * inputs[moves]  # a row for each weight of this unit
-                losses[of_unit[moves]] = _losses_above(above, z, unit, moved_z, labels)
-    losses += _penalties(layers, alpha, step)
+                moved_z = z[unit] + step * inputs[moves]  # a row for each weight that moves
+                losses[of_unit[moves]] += _losses_above(above, z, unit, moved_z, labels)
     return losses[chosen]
 
 
 def _positions(layers):
-    """Say where in the flat vector the weights of each unit are, and last its bias.
+    """Give the positions of each unit's weights, and last its bias, in the flat vector.
 
     Returns
     -------
     list of ndarray of int, shapes (n_out, n_in + 1)
     """
-    positions = np.arange(len(network.pack(layers)))
-    return [np.column_stack(pair) for pair in _like(positions, layers)]
+    flat = np.arange(len(network.pack(layers)))
+    return [np.column_stack([of_W, of_b]) for of_W, of_b in _like(flat, layers)]
 
 
 def _losses_above(above, z, unit, moved_z, labels):
@@ -87,18 +86,19 @@ def _losses_above(above, z, unit, moved_z, labels):
     """
     pushed = np.repeat(z[:, None].astype(moved_z.dtype), len(moved_z), axis=1)  # (units, M, n)
     pushed[unit] = moved_z
-    logits = pushed.reshape(len(z), -1)  # the M networks side by side, each with its n images
+    logits = pushed.reshape(len(z), -1)  # the images of M networks side by side
     if above:
-        _, logits = network.forward(above, np.maximum(logits, 0).T)
-    side_by_side = logits.reshape(-1, *moved_z.shape)
-    stack = side_by_side.swapaxes(0, 1)  # (M, n_classes, n)
-    return network.log_loss(stack, labels)
+        h = np.maximum(logits, 0)
+        _, logits = network.forward(above, h.T)
+    side_by_side = logits.reshape(-1, *moved_z.shape)  # (n_classes, M, n)
+    return network.log_loss(side_by_side.swapaxes(0, 1), labels)
 
 
 def _penalties(layers, alpha, step):
     """Evaluate the L2 term with one weight moved, for each weight in turn, shape (P,)."""
     weights = network.pack(layers)
-    is_decayed = network.pack([(np.ones_like(W), np.zeros_like(b)) for W, b in layers])
+    ones_and_zeros = [(np.ones_like(W), np.zeros_like(b)) for W, b in layers]
+    is_decayed = network.pack(ones_and_zeros)
     squares = is_decayed * weights**2
     moved_squares = is_decayed * (weights + step) ** 2
     return alpha / 2 * (squares.sum() - squares + moved_squares)
@@ -106,7 +106,8 @@ def _penalties(layers, alpha, step):
 
 def complex_step(layers, images, labels, alpha=0.0, step=COMPLEX_STEP, chosen=None):
     """Differentiate by the complex step, Im f(x + ih) / h, one weight at a time, shape (C,)."""
-    return losses_when_moved(layers, images, labels, alpha, 1j * step, chosen).imag / step
+    losses = losses_when_moved(layers, images, labels, alpha, 1j * step, chosen)
+    return losses.imag / step
 
 
 def two_point(layers, images, labels, alpha=0.0, step=TWO_POINT_STEP, chosen=None):
@@ -145,8 +146,9 @@ def relative_error(ours, theirs):
         |ours - theirs| / max(|ours|, |theirs|), with 2-norms; 0 if both are zero, and NaN if
         either holds one.
     """
-    longer = np.maximum(np.linalg.norm(ours), np.linalg.norm(theirs))
-    return float(np.linalg.norm(ours - theirs) / longer) if longer else 0.0
+    distance = np.linalg.norm(ours - theirs)
+    longer = np.maximum(np.linalg.norm(ours), np.linalg.norm(theirs))  # unlike max, keeps a NaN
+    return float(distance / longer) if longer else 0.0
 
 
 def rounding_error(value, step, num_weights):
@@ -173,24 +175,23 @@ def compare(gradient, derivatives, layers):
     for name, part in _named(gradient, layers).items():
         shares = {check: _share(part, other[name]) for check, other in others.items()}
         failed = [check for check, share in shares.items() if not share <= LIMITS[check]]
-        row = {"name": name, "shape": part.shape, "norm": float(np.linalg.norm(part))}
-        row["zeros"] = int((part == 0).sum())
-        row |= shares
-        row["verdict"] = f"DIFFERS: {', '.join(failed)}" if failed else "agrees"
+        row = {
+            "name": name,
+            "shape": part.shape,
+            "norm": float(np.linalg.norm(part)),
+            "zeros": int((part == 0).sum()),
+            **shares,
+            "verdict": f"DIFFERS: {', '.join(failed)}" if failed else "agrees",
+        }
         rows.append(row)
     return rows
 
 
-def worst_share(gradient, derivative, layers):
-    """Find the largest difference as a share of its W_l's or b_l's largest entry."""
-    ours, theirs = _named(gradient, layers), _named(derivative, layers)
-    return float(np.max([_share(ours[name], theirs[name]) for name in ours]))  # keeps a NaN
-
-
 def _like(weights, layers):
     """View flat weights as layers of the shapes of `layers`."""
+    first_matrix, _ = layers[0]
     widths = [len(b) for _, b in layers]
-    return network.unpack(weights, (layers[0][0].shape[1], *widths))
+    return network.unpack(weights, (first_matrix.shape[1], *widths))
 
 
 def _named(gradient, layers):
@@ -203,8 +204,10 @@ def _named(gradient, layers):
 
 
 def _share(ours, theirs):
-    largest = np.maximum(np.abs(ours).max(), np.abs(theirs).max())  # unlike max, keeps a NaN
-    return float(np.abs(ours - theirs).max() / largest) if largest else 0.0
+    """Measure the largest difference as a share of the largest entry; 0/0 counts as 0."""
+    difference = np.abs(ours - theirs).max()
+    largest = np.maximum(np.abs(ours).max(), np.abs(theirs).max())
+    return float(difference / largest) if largest else 0.0
 
 
 def step_curve(layers, images, labels, steps, chosen):
@@ -216,8 +219,8 @@ def step_curve(layers, images, labels, steps, chosen):
         Name of a check -> relative errors, shape (S,): "2-point", "3-point" and "complex step" in
         float64, and "2-point, float32".
     """
-    single_layers = [(W.astype(np.float32), b.astype(np.float32)) for W, b in layers]
     double = layers, images, labels
+    single_layers = [(W.astype(np.float32), b.astype(np.float32)) for W, b in layers]
     single = single_layers, images.astype(np.float32), labels
     checks = {
         "2-point": (two_point, double),
@@ -225,10 +228,10 @@ def step_curve(layers, images, labels, steps, chosen):
         "complex step": (complex_step, double),
         "2-point, float32": (two_point, single),
     }
-    gradient = network.pack(network.backprop(layers, images, labels))[chosen]
+    gradient = network.pack(network.backprop(layers, images, labels))
     errors = {name: np.empty(len(steps)) for name in checks}
     for name, (check, problem) in checks.items():
         for number, step in enumerate(steps.tolist()):
             derivative = check(*problem, step=step, chosen=chosen)
-            errors[name][number] = relative_error(derivative, gradient)
+            errors[name][number] = relative_error(derivative, gradient[chosen])
     return errors

@@ -15,15 +15,13 @@ class DivergedError(OneLineError):
     Attributes
     ----------
     epoch, step : int
-        Where it happened, both counted from 1.
-    rate : float
-        The learning rate of that epoch.
+        When that happened, both counted from 1.
     history : History
-        The curves of the epochs before it.
+        The curves of the epochs before.
     """
 
     def __init__(self, epoch, step, rate, history):
-        self.epoch, self.step, self.rate, self.history = epoch, step, rate, history
+        self.epoch, self.step, self.history = epoch, step, history
         before = history.training_cross_entropy[-1]
         super().__init__(
             f"training diverged in epoch {epoch}, step {step}, at learning rate {rate:g} "

@@ -12,7 +12,7 @@ on this data; a running average of the late iterates, L2 and a cosine rate do.
 """
 
 from contextlib import suppress
-from itertools import count
+from math import ceil
 
 import numpy as np
 
@@ -158,22 +158,26 @@ def step_losses(recipe, training, num_steps, dtype=np.float32):
     ndarray, shape (num_steps,)
         Without the L2 term; NaN from the step on at which the cross-entropy is no longer finite.
     """
+    one_blas_thread()
     losses = np.full(num_steps, np.nan)
     weights = network.init_weights(recipe.layer_sizes, recipe.seed, dtype)
     layers = network.unpack(weights, recipe.layer_sizes)
-    done = 0
-    one_blas_thread()
+    num_images = len(training.labels)
+    num_batches = ceil(num_images / recipe.batch_size)
     with quiet_overflow():
-        for epoch in count():
-            seed = [recipe.shuffle_seed, epoch]
-            for batch in minibatches(len(training.labels), recipe.batch_size, seed):
-                images, labels = training.images[batch].astype(dtype), training.labels[batch]
-                loss = network.cross_entropy(layers, images, labels)
-                if done == num_steps or not np.isfinite(loss):
-                    return losses
-                losses[done] = loss
-                done += 1
-                step(layers, images, labels, recipe.rate(epoch), recipe.alpha)
+        for number in range(num_steps):
+            epoch, batch_number = divmod(number, num_batches)
+            if batch_number == 0:
+                seed = [recipe.shuffle_seed, epoch]
+                batches = minibatches(num_images, recipe.batch_size, seed)
+            batch = batches[batch_number]
+            images, labels = training.images[batch].astype(dtype), training.labels[batch]
+            loss = network.cross_entropy(layers, images, labels)
+            if not np.isfinite(loss):
+                break
+            losses[number] = loss
+            step(layers, images, labels, recipe.rate(epoch), recipe.alpha)
+    return losses
 
 
 def evaluate(layers, data):
