@@ -48,7 +48,7 @@ def test_a_fault_that_does_not_fit_the_code_gives_a_row_that_says_so(monkeypatch
     notes = [
         "absent: does not fit the present code: 'no such text' is not in it once",
         "ambiguous: does not fit the present code: 'import' is not in it once",
-        "stale: does not run in the present code: name 'gradients' is not defined",
+        "stale: does not fit the present code: name 'gradients' is not defined",
     ]
     assert misfits == [{"fault": note} | dict.fromkeys(LIMITS, "–") for note in notes]
     # In brackets is what passed: all of the right gradient, nothing of one with a NaN.
