@@ -18,9 +18,9 @@ def test_confusions_as_scikit_learn_counts_them():
     np.testing.assert_array_equal(analysis.confusion_counts(labels, predicted), expected)
 
 
-@pytest.mark.parametrize(("count", "expected"), [(0, []), (2, [3, 4]), (9, [3, 4, 2])])
-def test_mistakes_surest_first(count, expected):
-    assert list(analysis.confident_mistakes(LABELS, PROBABILITIES, count)) == expected
+def test_mistakes_surest_first():
+    for count, expected in (2, [3, 4]), (9, [3, 4, 2]):
+        assert list(analysis.confident_mistakes(LABELS, PROBABILITIES, count)) == expected
 
 
 def test_probabilities_are_those_of_the_network():

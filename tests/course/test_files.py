@@ -1,4 +1,4 @@
-"""Writes that are whole or do not happen: errors, two writers, permissions, not-a-number."""
+"""Writes that are whole or do not happen: errors, two writers, not-a-number."""
 
 import os
 
@@ -45,12 +45,6 @@ def test_two_writers_do_not_share_a_partial_file(path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda fd: [files.write_text(path, text) for text in second])
     files.write_text(path, "first")
     assert path.read_text() == "first"  # the outer write ends last
-
-
-@pytest.mark.skipif(os.name == "nt", reason="permissions of Unix")
-def test_permissions_are_those_of_any_new_file(path):
-    files.write_text(path.with_name("new.txt"), "new")
-    assert path.with_name("new.txt").stat().st_mode == path.stat().st_mode
 
 
 def test_text_and_json_are_utf8_with_line_feeds_and_arrays_come_back(path):

@@ -1,8 +1,8 @@
-"""The checks themselves: equal to plain forward passes, to SciPy, to numbers worked by hand."""
+"""The checks themselves: equal to plain forward passes, to SciPy and to backprop."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from problems import ANY_PROBLEM, SIZES, a_problem, moved
 from scipy.optimize import approx_fprime
@@ -22,7 +22,6 @@ def right_gradient(problem):
 
 
 @given(step=st.sampled_from([0.5, -0.1, 1e-3, 0.1j]), **ANY_PROBLEM)
-@settings(max_examples=60)
 def test_pushed_objective_equals_whole_forward_passes(step, layer_sizes, num_images, alpha, seed):
     layers, *rest = problem = a_problem(layer_sizes, num_images, alpha, seed)
     plain = network.cross_entropy(moved(layers, step), *rest)
@@ -31,15 +30,6 @@ def test_pushed_objective_equals_whole_forward_passes(step, layer_sizes, num_ima
         pushed = gradient_check.losses_when_moved(*problem, step, positions)
         expected = plain if positions is None else plain[positions]
         np.testing.assert_allclose(pushed, expected, rtol=1e-13, atol=1e-13)
-
-
-def test_each_check_by_hand():
-    # One input 1, two classes, equal logits: both probabilities 1/2, label 0, so delta is
-    # (-1/2, 1/2) for matrix and biases; L2 adds alpha * 3 to each matrix entry, nothing to biases.
-    layers = network.unpack(np.array([3.0, 3, 0.2, 0.2]), (1, 2))
-    derivatives = gradient_check.differentiate(layers, np.ones((1, 1)), np.array([0]), 0.1)
-    for check, atol in (("2-point", 1e-7), ("3-point", 1e-9), ("complex step", 1e-16)):
-        np.testing.assert_allclose(derivatives[check], [-0.2, 0.8, -0.5, 0.5], atol=atol)
 
 
 def test_two_point_is_what_scipy_computes():
@@ -65,7 +55,6 @@ def test_a_weight_without_effect_gives_exactly_zero():
 def test_relative_error_is_in_units_of_the_longer():
     for ours, theirs, error in ([3, 0], [3, 4], 4 / 5), ([0, 0], [0, 0], 0), ([0, 1], [0, 0], 1):
         assert gradient_check.relative_error(np.array(ours), np.array(theirs)) == error
-    assert np.isnan(gradient_check.relative_error(np.array([1, np.nan]), np.array([1, 2])))
 
 
 def test_report_has_a_row_for_each_matrix_and_bias():
@@ -107,14 +96,12 @@ def test_zero_agrees_with_zero_alone(theirs, share):
 
 def test_errors_rise_with_truncation_and_with_rounding():
     *problem, _ = a_problem((9, 8, 6, 4))
-    gradient = right_gradient(problem)[:100]
-    steps = np.array([1e-12, 1e-5, 1e-4])
-    errors = gradient_check.step_curve(*problem, steps, np.arange(100))
+    errors = gradient_check.step_curve(*problem, np.array([1e-12, 1e-5, 1e-4]), np.arange(100))
     # Ten times the step: truncation of order h is ten times as large, that of order h^2 a hundred.
-    assert errors["2-point"][2] / errors["2-point"][1] == pytest.approx(10, rel=0.05)
-    assert errors["complex step"][2] / errors["complex step"][1] == pytest.approx(100, rel=0.05)
-    rounding = gradient_check.rounding_error(network.cross_entropy(*problem), steps[0], 100)
-    measured = errors["2-point"][0] * np.linalg.norm(gradient)
-    assert 1 / 5 < measured / rounding < 5  # of an error, not of a bound
+    for check, factor in ("2-point", 10), ("complex step", 100):
+        assert errors[check][2] == pytest.approx(factor * errors[check][1], rel=0.05)
+    norm = np.linalg.norm(right_gradient(problem)[:100])
+    predicted = gradient_check.rounding_error(network.cross_entropy(*problem), 1e-12, 100) / norm
+    assert predicted / 5 < errors["2-point"][0] < predicted * 5  # of an error, not of a bound
     assert errors["complex step"][0] < 1e-14 < errors["3-point"][0] < errors["2-point"][0]
     assert errors["2-point, float32"][0] > 0.5

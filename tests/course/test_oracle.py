@@ -27,8 +27,8 @@ def their_network(layers, data):
     return theirs
 
 
-@pytest.mark.parametrize("batch_size", [1, 16, NUM_IMAGES + 1], ids="batch={}".format)
-@pytest.mark.parametrize("alpha", [0, 0.05], ids="alpha={}".format)
+@pytest.mark.parametrize("batch_size", [1, 16, NUM_IMAGES + 1])
+@pytest.mark.parametrize("alpha", [0, 0.05])
 @pytest.mark.parametrize("layer_sizes", [(12, 3), (12, 9, 7, 4), (12, 6, 6, 6, 6, 6, 3)], ids=str)
 def test_same_weights_as_scikit_learn(layer_sizes, alpha, batch_size):
     images, labels = some_images(NUM_IMAGES, layer_sizes[0], layer_sizes[-1])
@@ -46,5 +46,4 @@ def test_same_weights_as_scikit_learn(layer_sizes, alpha, batch_size):
     )
     recipe = sgd.Recipe(layer_sizes, 3, batch_size, RATE, alpha, seed=2, shuffle_seed=5)
     ours = sgd.train(recipe, data, data, dtype=np.float64).weights
-    assert np.abs(ours - start).max() > 0.01
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-10)
