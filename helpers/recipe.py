@@ -8,11 +8,10 @@ from helpers.errors import OneLineError
 
 AVERAGE_EVERY = 100
 """Steps between two iterates that enter the running average; a shorter epoch gives its last."""
-SCHEDULES = "constant", "cosine"
 
 
 class RecipeError(OneLineError):
-    """A recipe with a value that cannot be: the message names the field and what is allowed."""
+    """A value that no recipe can have; the message names the field and what is allowed."""
 
     def __init__(self, field, value, allowed):
         shown = " ".join(repr(value).split())
@@ -23,8 +22,9 @@ class RecipeError(OneLineError):
 class Recipe:
     """Everything that decides how one network is trained.
 
-    It is checked where it is made, and holds plain Python values: NumPy's numbers become Python's,
-    and lists tuples. So two recipes that are equal also look alike, and each can be saved.
+    It is checked when it is made, and holds plain Python values: NumPy's numbers become Python's,
+    lists tuples, and a whole number as a rate a float. So equal recipes look alike, which names
+    their results, and each can be saved.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Recipe:
             "shuffle_seed": _whole("shuffle_seed", self.shuffle_seed),
         }
         for field, value in plain.items():
-            object.__setattr__(self, field, value)  # as a frozen dataclass sets its fields itself
+            object.__setattr__(self, field, value)  # frozen: it has no other way
 
     def rate(self, epoch):
         """Look up the learning rate of an epoch, counted from 0."""
@@ -114,11 +114,11 @@ def _real(field, value):
     is_real = isinstance(value, Real) and not isinstance(value, bool)
     if not is_real or not 0 <= value < inf:
         raise RecipeError(field, value, "a finite number of at least 0")
-    return abs(float(value))  # no -0.0, which equals 0.0 and does not look like it
+    return abs(float(value))  # never -0.0, which equals 0.0 but does not look like it
 
 
 def _schedule(value):
     """Make a plain str of a schedule's name."""
-    if not isinstance(value, str) or value not in SCHEDULES:
-        raise RecipeError("schedule", value, f"one of {', '.join(map(repr, SCHEDULES))}")
+    if not isinstance(value, str) or value not in ("constant", "cosine"):
+        raise RecipeError("schedule", value, "'constant' or 'cosine'")
     return str(value)

@@ -150,8 +150,8 @@ def quiet_overflow():
     return np.errstate(over="ignore", invalid="ignore")
 
 
-def step_losses(recipe, training, num_steps, dtype=np.float32):
-    """Train for a few steps and watch the cross-entropy of each minibatch before its own step.
+def step_losses(recipe, training, num_steps):
+    """Train for a few steps in float32; give the loss of each minibatch before its own step.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def step_losses(recipe, training, num_steps, dtype=np.float32):
     """
     one_blas_thread()
     losses = np.full(num_steps, np.nan)
-    weights = network.init_weights(recipe.layer_sizes, recipe.seed, dtype)
+    weights = network.init_weights(recipe.layer_sizes, recipe.seed, np.float32)
     layers = network.unpack(weights, recipe.layer_sizes)
     num_images = len(training.labels)
     num_batches = ceil(num_images / recipe.batch_size)
@@ -171,7 +171,7 @@ def step_losses(recipe, training, num_steps, dtype=np.float32):
                 seed = [recipe.shuffle_seed, epoch]
                 batches = minibatches(num_images, recipe.batch_size, seed)
             batch = batches[batch_number]
-            images, labels = training.images[batch].astype(dtype), training.labels[batch]
+            images, labels = training.images[batch].astype(np.float32), training.labels[batch]
             loss = network.cross_entropy(layers, images, labels)
             if not np.isfinite(loss):
                 break

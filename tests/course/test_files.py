@@ -64,7 +64,6 @@ def test_text_and_json_are_utf8_with_line_feeds_and_arrays_come_back(path):
         (files.write_array, np.array([[0, 1], [np.inf, 0]])),
         (files.write_array, np.array([{"a": 1}])),
     ],
-    ids=["NaN", "infinity", "pickle"],
 )
 def test_what_is_no_number_is_refused(path, write, content):
     with pytest.raises(ValueError):

@@ -33,8 +33,8 @@ WRONG = [
     ("shuffle_seed", -1, WHOLE.format(0)),
     ("num_epochs", False, WHOLE.format(0)),
     ("batch_size", 0, WHOLE.format(1)),
-    ("schedule", "Constant", "one of 'constant', 'cosine'"),
-    ("schedule", np.array(["cosine", "\n"]), "one of 'constant', 'cosine'"),
+    ("schedule", "Constant", "'constant' or 'cosine'"),
+    ("schedule", np.array(["cosine", "\n"]), "'constant' or 'cosine'"),
     ("layer_sizes", 784, "a width for each layer, at least two"),
 ]
 

@@ -162,6 +162,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7), np.uint8)
 FIT = Images(PIXELS / 255 - 0.5, np.array([0, 1, 2, 1, 0]))
 UNFIT = {
     "bytes": (FIT._replace(images=PIXELS), "not scaled; helpers.data.scale"),
+    "far below 0": (FIT._replace(images=FIT.images - 100), "not scaled"),
     "not a number": (FIT._replace(images=FIT.images * np.nan), "not scaled"),
     "too narrow": (FIT._replace(images=FIT.images[:, 1:]), "images: expected shape"),
     "too few labels": (FIT._replace(labels=FIT.labels[1:]), "expected 5 whole numbers"),
@@ -205,7 +206,6 @@ def blas_threads():
 @pytest.mark.parametrize(
     "call",
     [train, lambda: sgd.step_losses(RECIPE, DATA, 1), lambda: sgd.evaluate(LAYERS, DATA)],
-    ids=["train", "step_losses", "evaluate"],
 )
 def test_blas_is_held_to_one_thread_from_the_first_training_on(call):
     threadpool_limits(2, user_api="blas")
