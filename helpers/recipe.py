@@ -13,18 +13,14 @@ AVERAGE_EVERY = 100
 class RecipeError(OneLineError):
     """A value that no recipe can have; the message names the field and what is allowed."""
 
-    def __init__(self, field, value, allowed):
-        shown = " ".join(repr(value).split())
-        super().__init__(f"recipe: {field} = {shown:.80} is not allowed, expected {allowed}")
-
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides how one network is trained.
 
     It is checked when it is made, and holds plain Python values: NumPy's numbers become Python's,
-    lists tuples, and a whole number as a rate a float. So equal recipes look alike, which names
-    their results, and each can be saved.
+    lists tuples, and a whole number as a rate a float. So equal recipes have the same repr, by
+    which results are named, and each can be saved.
 
     Attributes
     ----------
@@ -88,6 +84,12 @@ class Recipe:
         return is_late and number % min(AVERAGE_EVERY, num_batches) == 0
 
 
+def _refusal(field, value, allowed):
+    """Make a RecipeError of one line."""
+    shown = " ".join(repr(value).split())
+    return RecipeError(f"recipe: {field} = {shown:.80} is not allowed, expected {allowed}")
+
+
 def _widths(layer_sizes):
     """Make a tuple of at least two positive int of any sequence of whole numbers."""
     try:
@@ -95,7 +97,7 @@ def _widths(layer_sizes):
     except TypeError:
         widths = ()
     if len(widths) < 2:
-        raise RecipeError("layer_sizes", layer_sizes, "a width for each layer, at least two")
+        raise _refusal("layer_sizes", layer_sizes, "a width for each layer, at least two")
     return tuple(
         _whole(f"layer_sizes[{number}]", width, at_least=1) for number, width in enumerate(widths)
     )
@@ -105,7 +107,7 @@ def _whole(field, value, at_least=0):
     """Make a plain int of a whole number."""
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_whole or value < at_least:
-        raise RecipeError(field, value, f"a whole number of at least {at_least}")
+        raise _refusal(field, value, f"a whole number of at least {at_least}")
     return int(value)
 
 
@@ -113,12 +115,12 @@ def _real(field, value):
     """Make a plain float of a finite number, at least 0."""
     is_real = isinstance(value, Real) and not isinstance(value, bool)
     if not is_real or not 0 <= value < inf:
-        raise RecipeError(field, value, "a finite number of at least 0")
+        raise _refusal(field, value, "a finite number of at least 0")
     return abs(float(value))  # never -0.0, which equals 0.0 but does not look like it
 
 
 def _schedule(value):
     """Make a plain str of a schedule's name."""
     if not isinstance(value, str) or value not in ("constant", "cosine"):
-        raise RecipeError("schedule", value, "'constant' or 'cosine'")
+        raise _refusal("schedule", value, "'constant' or 'cosine'")
     return str(value)
