@@ -34,7 +34,7 @@ WRONG = [
     ("num_epochs", False, WHOLE.format(0)),
     ("batch_size", 0, WHOLE.format(1)),
     ("schedule", "Constant", "'constant' or 'cosine'"),
-    ("schedule", np.array(["cosine", "\n"]), "'constant' or 'cosine'"),
+    ("schedule", np.ones((2, 2)), "'constant' or 'cosine'"),
     ("layer_sizes", 784, "a width for each layer, at least two"),
 ]
 
