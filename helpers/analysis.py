@@ -1,6 +1,6 @@
 """Numbers that the pictures and tables are made of.
 
-Confusions, calibration, mistakes, and what the units of a network's layers respond to.
+Confusions, mistakes, and what the units of a network's layers respond to.
 
 What the functions share: `layers` is [(W_1, b_1), ..., (W_L, b_L)] as in `helpers.network`; `W` and
 `b` are those of the first layer, shapes (units, 784) and (units,); `images` has shape (n, 784),
@@ -10,13 +10,11 @@ Left out: drawing (`helpers.figures`), training, and the mathematics of the netw
 """
 
 from math import ceil, sqrt
-from typing import NamedTuple
 
 import numpy as np
 
 from helpers import network
 from helpers.data import IMAGE_SHAPE
-from helpers.threads import one_blas_thread
 
 GAP = 2
 """Pixels between the tiles of a picture of weights."""
@@ -24,8 +22,7 @@ GAP = 2
 
 def probabilities(layers, images):
     """Compute the probability that a network gives to each class; each row sums to 1."""
-    with one_blas_thread():
-        _, logits = network.forward(layers, images)
+    _, logits = network.forward(layers, images)
     return network.softmax(logits).T
 
 
@@ -56,47 +53,6 @@ def confident_mistakes(labels, probabilities, count):
     return wrong[surest_first[:count]]
 
 
-class Calibration(NamedTuple):
-    """How confidence and accuracy go together, in ten bins of equal width, 0 to 1.
-
-    Attributes
-    ----------
-    counts : ndarray of int, shape (10,)
-    confidence, accuracy : ndarray, shape (10,)
-        Means of each bin; NaN where it is empty.
-    error : float
-        Expected calibration error, the mean of |accuracy - confidence| over images (Guo et al.
-        2017, arXiv:1706.04599, eq. 3).
-    bias : float
-        Mean confidence minus mean accuracy; above 0 is too sure.
-    """
-
-    counts: np.ndarray
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    error: float
-    bias: float
-
-
-def calibration(labels, probabilities):
-    """Compare how sure a network is with how often it is right: a `Calibration`."""
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    is_right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * 10).astype(int), 9)
-    counts = np.bincount(bins, minlength=10)
-    sum_confidence = np.bincount(bins, confidence, 10)
-    sum_right = np.bincount(bins, is_right, 10)
-    gaps = (sum_confidence - sum_right) / len(labels)
-    with np.errstate(invalid="ignore"):  # 0 / 0 in an empty bin gives NaN, which says it
-        return Calibration(
-            counts,
-            confidence=sum_confidence / counts,
-            accuracy=sum_right / counts,
-            error=np.abs(gaps).sum(),
-            bias=gaps.sum(),
-        )
-
-
 def activity(layers, images):
     """Measure for which share of the images each hidden unit is active (above 0).
 
@@ -105,8 +61,7 @@ def activity(layers, images):
     list of ndarray, shapes (n_l,)
         One array for each hidden layer; a unit at 0 is dead: it never helps, and never learns.
     """
-    with one_blas_thread():
-        activations, _ = network.forward(layers, images)
+    activations, _ = network.forward(layers, images)
     return [(h > 0).mean(axis=1) for h in activations[1:]]
 
 
@@ -119,8 +74,8 @@ def order_by_norm(W):
 def tile_W0(W, columns=None):
     """Lay out a first layer's weights as one picture, a tile for each unit.
 
-    The array behind the assignment's ``show_W0``. It has a place for every unit: with
-    ``int(sqrt(units))`` tiles a side, as asked for there, some of 50 units would be lost.
+    The array behind the assignment's ``show_W0``. It shows every unit: of ``int(sqrt(units))``
+    tiles a side, as asked for there, one of 50 units would be lost.
 
     Parameters
     ----------
@@ -131,8 +86,8 @@ def tile_W0(W, columns=None):
     Returns
     -------
     ndarray of float64, shape (30 * lines - 2, 30 * columns - 2)
-        Tiles of 28 x 28 line by line; the gaps of `GAP` pixels, and places without a tile, are
-        NaN.
+        Tiles of 28 x 28 line by line; NaN in the gaps of `GAP` pixels and where a last line has
+        no more tiles.
     """
     columns = columns or ceil(sqrt(len(W)))
     lines = ceil(len(W) / columns)
@@ -175,7 +130,6 @@ def most_exciting(W, b, images, count):
     ndarray of int, shape (units, count)
         Indices of images, the most exciting first.
     """
-    with one_blas_thread():
-        excitement = W @ images.T + b[:, None]
+    excitement = W @ images.T + b[:, None]
     strongest_first = np.argsort(-excitement, axis=1, kind="stable")
     return strongest_first[:, :count]

@@ -2,7 +2,8 @@
 
 Nothing is downloaded. A file is accepted if its SHA-256 is that of the original; otherwise reading
 it raises `DataError`. The test images are read by a function of their own, so that a notebook
-shows where it opens them. Left out: augmentation, and any other data set.
+shows where it opens them. Left out: augmentation, and reading any other data set; your own arrays
+are ``Images(images, labels)``, too.
 """
 
 import gzip
@@ -30,11 +31,11 @@ SHA256 = {
     "t10k-images-idx3": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
     "t10k-labels-idx1": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
 }
-REMEDY = "get it back with 'git checkout -- data' or from the addresses in data/README.md"
+SOURCE = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 
 
 class DataError(OneLineError):
-    """A data file is missing or not the original; the message names file and remedy."""
+    """A file is missing or not the original, or images and labels cannot be learned from."""
 
 
 class Images(NamedTuple):
@@ -113,13 +114,17 @@ def _read_labels(prefix):
 
 
 def _original(name):
-    """Find a file, which must be the original; returns its Path."""
+    """Give the Path of a file, which must be the original."""
     path = files.DATA / f"{name}-ubyte.gz"
     try:
-        found = hashlib.sha256(files.read_bytes(path)).hexdigest()
-        if found == SHA256[name]:
-            return path
-        reason = f"not the original file: expected SHA-256 {SHA256[name]}, found {found}"
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
-    raise DataError(f"{path.name}: {reason}; {REMEDY}")
+    else:
+        if sha256 == SHA256[name]:
+            return path
+        reason = f"not the original file, whose SHA-256 is {SHA256[name]}, but {sha256}"
+    raise DataError(
+        f"{path.name}: {reason}; take it again from where you got this project, "
+        f"or from {SOURCE}/{path.name}"
+    )

@@ -5,7 +5,6 @@ content or the new one, never a torn one. `path` is a str or Path. Nothing here 
 Left out: locks, and replacing all files of a part together (`helpers.notebook.output`).
 """
 
-import errno
 import io
 import json
 import os
@@ -48,13 +47,6 @@ def write_bytes(path, content):
         written.add(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def read_bytes(path):
-    """Read a whole file; anything but a regular file (a FIFO never ends) is an OSError."""
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "not a regular file")
-    return path.read_bytes()
 
 
 def write_text(path, text):

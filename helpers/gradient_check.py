@@ -17,12 +17,9 @@ Left out on purpose: SciPy's check_grad and approx_fprime, which the notebook ca
 pictures (`helpers.figures`); gradients that are wrong on purpose (`helpers.broken_gradients`).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from helpers import network
-from helpers.threads import one_blas_thread
 
 COMPLEX_STEP = 1e-20
 """Its square vanishes beside 1, and is far from underflow."""
@@ -42,28 +39,38 @@ def losses_when_moved(layers, images, labels, alpha, step, chosen=None):
     ndarray, shape (C,)
         Complex if `step` is.
     """
-    weights = network.pack(layers)
-    chosen = np.arange(len(weights)) if chosen is None else chosen
-    is_chosen = np.isin(np.arange(len(weights)), chosen)
-    places = _like(np.arange(len(weights)), layers)  # where each weight is in the flat vector
-    losses = np.zeros(len(weights), np.result_type(step, np.float64))
-    with one_blas_thread():
-        activations, _ = network.forward(layers, images)
-        for number, ((W, b), h) in enumerate(zip(layers, activations, strict=True)):
-            z = W @ h + b[:, None]
-            inputs = np.vstack([h, np.ones_like(h[:1])])  # what the weights of a unit multiply
-            above = layers[number + 1 :]
-            for unit, place in enumerate(np.column_stack(places[number])):
-                moves = is_chosen[place]
-                if not moves.any():
-                    continue
-                moved_z = z[unit] + step * inputs[moves]  # a row for each weight of this unit
-                losses[place[moves]] = _losses_above(above, z, unit, moved_z, labels)
-    return (losses + _penalties(layers, alpha, step))[chosen]
+    losses = _penalties(layers, alpha, step).astype(np.result_type(step, np.float64))
+    every_weight = np.arange(len(losses))
+    if chosen is None:
+        chosen = every_weight
+    is_chosen = np.isin(every_weight, chosen)
+    activations, _ = network.forward(layers, images)
+    above = layers
+    for (W, b), h, positions in zip(layers, activations, _positions(layers), strict=True):
+        above = above[1:]
+        z = W @ h + b[:, None]
+        inputs = np.vstack([h, np.ones_like(h[:1])])  # what a unit's weights and bias multiply
+        for unit, of_unit in enumerate(positions):
+            moves = is_chosen[of_unit]
+            if moves.any():
+                moved_z = z[unit] + step * inputs[moves]  # a row for each weight that moves
+                losses[of_unit[moves]] += _losses_above(above, z, unit, moved_z, labels)
+    return losses[chosen]
+
+
+def _positions(layers):
+    """Give the positions of each unit's weights, and last its bias, in the flat vector.
+
+    Returns
+    -------
+    list of ndarray of int, shapes (n_out, n_in + 1)
+    """
+    flat = np.arange(len(network.pack(layers)))
+    return [np.column_stack([of_W, of_b]) for of_W, of_b in _like(flat, layers)]
 
 
 def _losses_above(above, z, unit, moved_z, labels):
-    """Replace one unit's pre-activation in several ways, and find the loss of each.
+    """Replace one unit's pre-activation in several ways, and evaluate the loss of each.
 
     Parameters
     ----------
@@ -76,24 +83,22 @@ def _losses_above(above, z, unit, moved_z, labels):
     Returns
     -------
     ndarray, shape (M,)
-        As `network.log_loss`, but for M networks at once: their images stand side by side.
     """
     pushed = np.repeat(z[:, None].astype(moved_z.dtype), len(moved_z), axis=1)  # (units, M, n)
     pushed[unit] = moved_z
-    logits = pushed.reshape(len(z), -1)
+    logits = pushed.reshape(len(z), -1)  # the images of M networks side by side
     if above:
-        _, logits = network.forward(above, np.maximum(logits, 0).T)
-    shifted = logits - logits.real.max(axis=0)
-    at_label = shifted[np.tile(labels, len(moved_z)), np.arange(shifted.shape[1])]
-    losses = np.log(np.exp(shifted).sum(axis=0)) - at_label
-    each_network = losses.reshape(len(moved_z), -1)
-    return each_network.mean(axis=1, dtype=np.result_type(losses, np.float64))
+        h = np.maximum(logits, 0)
+        _, logits = network.forward(above, h.T)
+    side_by_side = logits.reshape(-1, *moved_z.shape)  # (n_classes, M, n)
+    return network.log_loss(side_by_side.swapaxes(0, 1), labels)
 
 
 def _penalties(layers, alpha, step):
     """Evaluate the L2 term with one weight moved, for each weight in turn, shape (P,)."""
     weights = network.pack(layers)
-    is_decayed = network.pack([(np.ones_like(W), np.zeros_like(b)) for W, b in layers])
+    ones_and_zeros = [(np.ones_like(W), np.zeros_like(b)) for W, b in layers]
+    is_decayed = network.pack(ones_and_zeros)
     squares = is_decayed * weights**2
     moved_squares = is_decayed * (weights + step) ** 2
     return alpha / 2 * (squares.sum() - squares + moved_squares)
@@ -101,7 +106,8 @@ def _penalties(layers, alpha, step):
 
 def complex_step(layers, images, labels, alpha=0.0, step=COMPLEX_STEP, chosen=None):
     """Differentiate by the complex step, Im f(x + ih) / h, one weight at a time, shape (C,)."""
-    return losses_when_moved(layers, images, labels, alpha, 1j * step, chosen).imag / step
+    losses = losses_when_moved(layers, images, labels, alpha, 1j * step, chosen)
+    return losses.imag / step
 
 
 def two_point(layers, images, labels, alpha=0.0, step=TWO_POINT_STEP, chosen=None):
@@ -131,17 +137,18 @@ def differentiate(layers, images, labels, alpha=0.0):
     }
 
 
-def relative_error(found, expected):
+def relative_error(ours, theirs):
     """Measure the distance of two gradients, shape (P,), in units of the longer one.
 
     Returns
     -------
     float
-        |found - expected| / max(|found|, |expected|), with 2-norms; 0 if both are zero, and NaN
-        if either holds one.
+        |ours - theirs| / max(|ours|, |theirs|), with 2-norms; 0 if both are zero, and NaN if
+        either holds one.
     """
-    longer = np.maximum(np.linalg.norm(found), np.linalg.norm(expected))
-    return float(np.linalg.norm(found - expected) / longer) if longer else 0.0
+    distance = np.linalg.norm(ours - theirs)
+    longer = np.maximum(np.linalg.norm(ours), np.linalg.norm(theirs))  # unlike max, keeps a NaN
+    return float(distance / longer) if longer else 0.0
 
 
 def rounding_error(value, step, num_weights):
@@ -151,34 +158,6 @@ def rounding_error(value, step, num_weights):
     """
     unit_roundoff = np.finfo(float).eps / 2
     return float(np.sqrt(2 * num_weights) * unit_roundoff * abs(value) / step)
-
-
-def check_directions(layers, images, labels, alpha=0.0, gradient=network.backprop, seed=0):
-    """Compare a gradient with complex steps along four random directions; takes milliseconds.
-
-    Along a standard normal direction d, an error e of the gradient shows as e.d, whose mean
-    square is |e|^2: a few directions estimate the relative error of all weights together.
-    `gradient` has the arguments and the result of `network.backprop`.
-
-    Returns
-    -------
-    float
-        The root mean square of e.d, in units of the gradient's norm; about 1e-15 if it is right.
-    """
-    found = network.pack(gradient(layers, images, labels, alpha))
-    directions = np.random.default_rng(seed).normal(size=(4, len(found)))
-    slopes = []
-    for direction in directions:
-        moved = network.pack(layers) + 1j * COMPLEX_STEP * direction
-        loss = network.cross_entropy(_like(moved, layers), images, labels, alpha)
-        slopes.append(loss.imag / COMPLEX_STEP)
-    error = _root_mean_square(slopes - directions @ found)
-    longer = np.maximum(np.linalg.norm(found), _root_mean_square(slopes))
-    return float(error / longer) if longer else 0.0
-
-
-def _root_mean_square(values):
-    return np.sqrt(np.mean(np.square(values)))
 
 
 def compare(gradient, derivatives, layers):
@@ -196,24 +175,23 @@ def compare(gradient, derivatives, layers):
     for name, part in _named(gradient, layers).items():
         shares = {check: _share(part, other[name]) for check, other in others.items()}
         failed = [check for check, share in shares.items() if not share <= LIMITS[check]]
-        row = {"name": name, "shape": part.shape, "norm": float(np.linalg.norm(part))}
-        row["zeros"] = int((part == 0).sum())
-        row |= shares
-        row["verdict"] = f"DIFFERS: {', '.join(failed)}" if failed else "agrees"
+        row = {
+            "name": name,
+            "shape": part.shape,
+            "norm": float(np.linalg.norm(part)),
+            "zeros": int((part == 0).sum()),
+            **shares,
+            "verdict": f"DIFFERS: {', '.join(failed)}" if failed else "agrees",
+        }
         rows.append(row)
     return rows
 
 
-def worst_share(gradient, derivative, layers):
-    """Find the largest difference as a share of its W_l's or b_l's largest entry."""
-    ours, theirs = _named(gradient, layers), _named(derivative, layers)
-    return float(np.max([_share(ours[name], theirs[name]) for name in ours]))  # keeps a NaN
-
-
 def _like(weights, layers):
     """View flat weights as layers of the shapes of `layers`."""
+    first_matrix, _ = layers[0]
     widths = [len(b) for _, b in layers]
-    return network.unpack(weights, (layers[0][0].shape[1], *widths))
+    return network.unpack(weights, (first_matrix.shape[1], *widths))
 
 
 def _named(gradient, layers):
@@ -226,62 +204,34 @@ def _named(gradient, layers):
 
 
 def _share(ours, theirs):
-    largest = max(np.abs(ours).max(), np.abs(theirs).max())
-    return float(np.abs(ours - theirs).max() / largest) if largest else 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class StepCurve:
-    """How the relative error of a derivative depends on the step.
-
-    Attributes
-    ----------
-    steps : ndarray, shape (S,)
-    errors : dict of str to ndarray, shape (S,)
-        Measured, for each check in float64 and for "2-point, float32".
-    truncation, rounding : dict of str to ndarray, shape (S,)
-        What theory predicts for the checks in float64; a complex step has no rounding term.
-    """
-
-    steps: np.ndarray
-    errors: dict
-    truncation: dict
-    rounding: dict
+    """Measure the largest difference as a share of the largest entry; 0/0 counts as 0."""
+    difference = np.abs(ours - theirs).max()
+    largest = np.maximum(np.abs(ours).max(), np.abs(theirs).max())
+    return float(difference / largest) if largest else 0.0
 
 
 def step_curve(layers, images, labels, steps, chosen):
-    """Measure and predict the error of each check at each of `steps`, without L2: a `StepCurve`."""
+    """Measure how wrong each check is at each of `steps`, shape (S,), without L2.
+
+    Returns
+    -------
+    dict
+        Name of a check -> relative errors, shape (S,): "2-point", "3-point" and "complex step" in
+        float64, and "2-point, float32".
+    """
+    double = layers, images, labels
     single_layers = [(W.astype(np.float32), b.astype(np.float32)) for W, b in layers]
-    double, single = (layers, images), (single_layers, images.astype(np.float32))
-    runs = {
+    single = single_layers, images.astype(np.float32), labels
+    checks = {
         "2-point": (two_point, double),
         "3-point": (three_point, double),
         "complex step": (complex_step, double),
         "2-point, float32": (two_point, single),
     }
-    gradient = network.pack(network.backprop(layers, images, labels))[chosen]
-    errors = {}
-    for name, (check, problem) in runs.items():
-        found = [check(*problem, labels, step=h, chosen=chosen) for h in steps.tolist()]
-        errors[name] = np.array([relative_error(each, gradient) for each in found])
-    return StepCurve(steps, errors, *_predict(layers, images, labels, steps, chosen))
-
-
-def _predict(layers, images, labels, steps, chosen):
-    """Predict relative errors: Taylor's next term, and the rounding of two evaluations.
-
-    Complex steps give the second and third derivative along each weight as well, without crossing
-    a kink: f(x + ih) = f(x) + ih f' - h^2 f''/2 - i h^3 f'''/6 + ...
-    """
-    h = 1e-3
-    far = losses_when_moved(layers, images, labels, 0, 1j * h, chosen)
-    near = losses_when_moved(layers, images, labels, 0, 1j * COMPLEX_STEP, chosen)
-    slope = near.imag / COMPLEX_STEP
-    norm = np.linalg.norm(slope)
-    second = np.linalg.norm(2 * (near.real - far.real) / h**2) / norm
-    third = np.linalg.norm(6 * (slope - far.imag / h) / h**2) / norm
-    linear, cubic = steps / 2 * second, steps**2 / 6 * third
-    truncation = {"2-point": linear, "3-point": cubic, "complex step": cubic}
-    value = network.cross_entropy(layers, images, labels)
-    noise = np.array([rounding_error(value, step, len(chosen)) for step in steps]) / norm
-    return truncation, {"2-point": noise, "3-point": noise / 2}
+    gradient = network.pack(network.backprop(layers, images, labels))
+    errors = {name: np.empty(len(steps)) for name in checks}
+    for name, (check, problem) in checks.items():
+        for number, step in enumerate(steps.tolist()):
+            derivative = check(*problem, step=step, chosen=chosen)
+            errors[name][number] = relative_error(derivative, gradient[chosen])
+    return errors

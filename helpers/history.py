@@ -1,4 +1,4 @@
-"""What training gives: learning curves, the trained network, or the place where it diverged."""
+"""What training gives: learning curves and the trained network, or the reason why it has none."""
 
 from dataclasses import dataclass, field
 
@@ -15,20 +15,22 @@ class DivergedError(OneLineError):
     Attributes
     ----------
     epoch, step : int
-        Where it happened, both counted from 1.
-    rate : float
-        The learning rate of that epoch.
+        When that happened, both counted from 1.
     history : History
-        The curves of the epochs before it.
+        The curves of the epochs before.
     """
 
     def __init__(self, epoch, step, rate, history):
-        self.epoch, self.step, self.rate, self.history = epoch, step, rate, history
+        self.epoch, self.step, self.history = epoch, step, history
         before = history.training_cross_entropy[-1]
         super().__init__(
             f"training diverged in epoch {epoch}, step {step}, at learning rate {rate:g} "
             f"(cross-entropy before this epoch: {before:.4g}); choose a smaller learning_rate"
         )
+
+
+class StoppedError(OneLineError, KeyboardInterrupt):
+    """Ctrl-C or the stop button ended a training before its first epoch was complete."""
 
 
 @dataclass

@@ -1,26 +1,24 @@
-"""A trained network on disk: its weights as NAME_weights.npy, all else about it as NAME.json.
+"""A trained network on disk: its weights as NAME_weights.npy, and its card, NAME.json.
 
-The JSON card holds the recipe, what the network reaches, and the SHA-256 of the weights, which
-alone decides whether two files are of one network. Nothing is pickled, and a pickle is never
-opened. `folder` is a str or Path.
+The card is a dict that holds the recipe, what the network reaches, and the SHA-256 of the weights,
+which says whether two files are of one network. Nothing is pickled, and a pickle is never opened.
+`folder` is a str or Path.
 
 Left out: choosing the network (`helpers.grid.search`) and running it (`helpers.network`).
 """
 
 import hashlib
+import io
+import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from platform import python_version
-from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, ValidationError
-from pydantic_core import from_json
 
-from helpers import data, files, network
+from helpers import files, network
 from helpers.errors import OneLineError
-from helpers.recipe import Recipe
+from helpers.recipe import Recipe, RecipeError
 
 BEST, RECIPE, WIDE = "best_model", "recipe_model", "wide_model"
 """The best network of the grid, the best recipe on the grid's widths, and the wider network."""
@@ -28,37 +26,6 @@ BEST, RECIPE, WIDE = "best_model", "recipe_model", "wide_model"
 
 class ModelError(OneLineError):
     """A saved network is missing or not whole; the message names file and remedy in one line."""
-
-
-class RecipeEntry(BaseModel, strict=True, extra="forbid", allow_inf_nan=False):
-    """The fields of a `helpers.sgd.Recipe`, with the values that they may have in a card."""
-
-    layer_sizes: list[Annotated[int, Field(ge=1, le=10_000)]] = Field(min_length=2, max_length=100)
-    num_epochs: NonNegativeInt
-    batch_size: Annotated[int, Field(ge=1)]
-    learning_rate: NonNegativeFloat
-    alpha: NonNegativeFloat
-    schedule: Literal["constant", "cosine"]
-    average_epochs: NonNegativeInt
-    seed: NonNegativeInt
-    shuffle_seed: NonNegativeInt
-
-
-class Scores(BaseModel, strict=True, allow_inf_nan=False):
-    """What a network reaches on images that it was not trained on."""
-
-    cross_entropy: NonNegativeFloat
-    accuracy: Annotated[float, Field(ge=0, le=1)]
-
-
-class Card(BaseModel, strict=True, extra="allow", allow_inf_nan=False):
-    """The entries that every card has; part C adds more."""
-
-    recipe: RecipeEntry
-    validation: Scores
-    test: Scores
-    versions: dict[str, str]
-    sha256: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +39,7 @@ class Model:
 
     @property
     def recipe(self):
-        """helpers.sgd.Recipe : how it was trained."""
+        """helpers.recipe.Recipe : how it was trained."""
         return Recipe(**self.card["recipe"])
 
     @property
@@ -98,7 +65,7 @@ def make_card(recipe, cross_entropy, accuracy, **more):
 
     Parameters
     ----------
-    recipe : helpers.sgd.Recipe
+    recipe : helpers.recipe.Recipe
     cross_entropy, accuracy : float
         On the validation images.
     **more
@@ -109,14 +76,8 @@ def make_card(recipe, cross_entropy, accuracy, **more):
     dict
         Ready for JSON.
     """
-    settings = asdict(recipe)
-    settings["layer_sizes"] = list(recipe.layer_sizes)  # JSON has no tuples
-    return {
-        "recipe": settings,
-        "validation": {"cross_entropy": float(cross_entropy), "accuracy": float(accuracy)},
-        "versions": {"python": python_version(), "numpy": np.__version__},
-        **more,
-    }
+    validation = {"cross_entropy": float(cross_entropy), "accuracy": float(accuracy)}
+    return {"recipe": asdict(recipe), "validation": validation, **more}
 
 
 def save_model(folder, weights, card, name=BEST):
@@ -132,13 +93,14 @@ def save_model(folder, weights, card, name=BEST):
     Raises
     ------
     ValueError
-        If the card is not one or does not fit the weights, or a number is not finite.
+        If the card lacks an entry or is of another network, or if a number is not finite.
+    RecipeError
+        If the card's recipe is none.
     """
     weights_path, card_path = _paths(folder, name)
     content = files.array_bytes(np.asarray(weights, np.float32))
     card = card | {"sha256": hashlib.sha256(content).hexdigest()}
-    _check(card)
-    network.unpack(weights, card["recipe"]["layer_sizes"])  # refuses weights of another network
+    network.unpack(weights, _layer_sizes(card))  # refuses weights of another network
     files.write_json(card_path, card)
     files.write_bytes(weights_path, content)
 
@@ -153,16 +115,15 @@ def load_model(folder, name=BEST):
     """
     weights_path, card_path = _paths(folder, name)
     with _explained(card_path):
-        card = _parse(files.read_bytes(card_path))
-        _check(card)
+        card = json.loads(card_path.read_bytes())
+        layer_sizes = _layer_sizes(card)
     with _explained(weights_path):
-        content = files.read_bytes(weights_path)
+        content = weights_path.read_bytes()
         if hashlib.sha256(content).hexdigest() != card["sha256"]:
             raise ValueError(f"not the weights that {card_path.name} describes (SHA-256 differs)")
-        num_weights = network.num_weights(card["recipe"]["layer_sizes"])
-        weights = np.frombuffer(content[-4 * num_weights :], np.float32)
-        if files.array_bytes(weights) != content:  # so that no header is ever interpreted
-            raise ValueError(f"expected an array of {num_weights:,} float32 numbers")
+        weights = np.load(io.BytesIO(content), allow_pickle=False)
+        weights.flags.writeable = False
+        network.unpack(weights, layer_sizes)  # refuses a card that is of another network
     return Model(weights, card)
 
 
@@ -170,19 +131,15 @@ def _paths(folder, name):
     return Path(folder) / f"{name}_weights.npy", Path(folder) / f"{name}.json"
 
 
-def _parse(content):
-    """Read JSON, in which NaN and infinity are not allowed."""
+def _layer_sizes(card):
+    """Give the layer sizes of a card, which has to be whole."""
     try:
-        return from_json(content, allow_inf_nan=False)
-    except ValueError as error:
-        raise ValueError(f"not whole JSON ({error})") from None
-
-
-def _check(card):
-    """Refuse, by a ValueError, what is no card of a network for this data."""
-    layer_sizes = Card.model_validate(card).recipe.layer_sizes
-    if (layer_sizes[0], layer_sizes[-1]) != (data.NUM_PIXELS, data.NUM_CLASSES):
-        raise ValueError(f"layer_sizes: expected 784 first and 10 last, found {layer_sizes}")
+        missing = {"recipe", "validation", "test", "sha256"} - card.keys()
+        if missing:
+            raise ValueError(f"no entry {', '.join(sorted(missing))}")
+        return Recipe(**card["recipe"]).layer_sizes
+    except (AttributeError, TypeError) as error:  # no dict, or not the fields of a recipe
+        raise ValueError(f"not the card of a network ({error})") from None
 
 
 @contextmanager
@@ -191,21 +148,11 @@ def _explained(path):
     try:
         yield
     except OSError as error:
-        raise ModelError(_explain(path, f"cannot be read ({error.strerror})")) from None
-    except ValidationError as error:
-        raise ModelError(_explain(path, _first_mistake(error))) from None
-    except ValueError as error:
-        raise ModelError(_explain(path, str(error))) from None
-
-
-def _explain(path, reason):
-    return f"{path.name}: {reason}; part C writes it into its output folder, here {path.parent}"
-
-
-def _first_mistake(error):
-    """Say the first thing that pydantic found wrong with a card."""
-    found = error.errors()[0]
-    where = ".".join(map(str, found["loc"])) or "the card"
-    if found["type"] == "missing":
-        return f"{where}: {found['msg']}"
-    return f"{where}: {found['msg']}, found {found['input']!r:.80}"
+        reason = f"cannot be read ({error.strerror})"
+    except (ValueError, RecipeError) as error:
+        reason = str(error)
+    else:
+        return
+    raise ModelError(
+        f"{path.name}: {reason}; part C writes it into its output folder, here {path.parent}"
+    )

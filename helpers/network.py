@@ -118,7 +118,7 @@ def softmax(logits):
 
 
 def one_hot(labels, logits):
-    """Write labels as unit columns, shape (n_classes, n); whoever needs labels passes here.
+    """Write labels as unit columns, shape (n_classes, n), after a check of the labels.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def log_loss(logits, labels):
     Returns
     -------
     ndarray, shape (...)
-        In nats, averaged in double precision.
+        In nats (by the natural logarithm), averaged in double precision.
     """
     shifted = logits - logits.real.max(axis=-2, keepdims=True)
     at_label = (shifted * one_hot(labels, logits)).sum(axis=-2)

@@ -1,15 +1,26 @@
 """A recipe: everything that decides how one network is trained."""
 
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, inf, pi
+from numbers import Integral, Real
+
+from helpers.errors import OneLineError
 
 AVERAGE_EVERY = 100
 """Steps between two iterates that enter the running average; a shorter epoch gives its last."""
 
 
+class RecipeError(OneLineError):
+    """A value that no recipe can have; the message names the field and what is allowed."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides how one network is trained.
+
+    It is checked when it is made, and holds plain Python values: NumPy's numbers become Python's,
+    lists tuples, and a whole number as a rate a float. So equal recipes have the same repr, by
+    which results are named, and each can be saved.
 
     Attributes
     ----------
@@ -26,6 +37,11 @@ class Recipe:
         How many last epochs are averaged; with 0 the result is the last iterate.
     seed, shuffle_seed : int
         Of the initial weights; of the minibatches.
+
+    Raises
+    ------
+    RecipeError
+        If a value is of another type or not allowed; a bool is no number.
     """
 
     layer_sizes: tuple[int, ...]
@@ -39,8 +55,19 @@ class Recipe:
     shuffle_seed: int = 0
 
     def __post_init__(self):
-        # A list, as JSON has it, becomes a tuple: recipes are keys of dicts.
-        object.__setattr__(self, "layer_sizes", tuple(self.layer_sizes))
+        plain = {
+            "layer_sizes": _widths(self.layer_sizes),
+            "num_epochs": _whole("num_epochs", self.num_epochs),
+            "batch_size": _whole("batch_size", self.batch_size, at_least=1),
+            "learning_rate": _real("learning_rate", self.learning_rate),
+            "alpha": _real("alpha", self.alpha),
+            "schedule": _schedule(self.schedule),
+            "average_epochs": _whole("average_epochs", self.average_epochs),
+            "seed": _whole("seed", self.seed),
+            "shuffle_seed": _whole("shuffle_seed", self.shuffle_seed),
+        }
+        for field, value in plain.items():
+            object.__setattr__(self, field, value)  # frozen: it has no other way
 
     def rate(self, epoch):
         """Look up the learning rate of an epoch, counted from 0."""
@@ -55,3 +82,45 @@ class Recipe:
         """
         is_late = epoch >= self.num_epochs - self.average_epochs
         return is_late and number % min(AVERAGE_EVERY, num_batches) == 0
+
+
+def _refusal(field, value, allowed):
+    """Make a RecipeError of one line."""
+    shown = " ".join(repr(value).split())
+    return RecipeError(f"recipe: {field} = {shown:.80} is not allowed, expected {allowed}")
+
+
+def _widths(layer_sizes):
+    """Make a tuple of at least two positive int of any sequence of whole numbers."""
+    try:
+        widths = tuple(layer_sizes)
+    except TypeError:
+        widths = ()
+    if len(widths) < 2:
+        raise _refusal("layer_sizes", layer_sizes, "a width for each layer, at least two")
+    return tuple(
+        _whole(f"layer_sizes[{number}]", width, at_least=1) for number, width in enumerate(widths)
+    )
+
+
+def _whole(field, value, at_least=0):
+    """Make a plain int of a whole number."""
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_whole or value < at_least:
+        raise _refusal(field, value, f"a whole number of at least {at_least}")
+    return int(value)
+
+
+def _real(field, value):
+    """Make a plain float of a finite number, at least 0."""
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_real or not 0 <= value < inf:
+        raise _refusal(field, value, "a finite number of at least 0")
+    return abs(float(value))  # never -0.0, which equals 0.0 but does not look like it
+
+
+def _schedule(value):
+    """Make a plain str of a schedule's name."""
+    if not isinstance(value, str) or value not in ("constant", "cosine"):
+        raise _refusal("schedule", value, "'constant' or 'cosine'")
+    return str(value)

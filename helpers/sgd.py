@@ -7,22 +7,25 @@ What the functions share: `training` and `validation` are `helpers.data.Images`,
 (n, n_0) with labels of shape (n,); `layers` is [(W_1, b_1), ...] as in `helpers.network`;
 `recipe` is a `helpers.recipe.Recipe`.
 
-Left out on purpose: momentum, adaptive rates, early stopping, augmentation. None of them earned
-its line on this data; a running average of the late iterates, L2 and a cosine rate did.
+Left out on purpose: momentum, adaptive rates, early stopping and augmentation, which gained nothing
+on this data; a running average of the late iterates, L2 and a cosine rate do.
 """
 
 from contextlib import suppress
-from itertools import count
+from math import ceil
 
 import numpy as np
 
 from helpers import network
-from helpers.history import DivergedError, History, RunningMean, Trained
+from helpers.data import DataError
+from helpers.history import DivergedError, History, RunningMean, StoppedError, Trained
 from helpers.recipe import Recipe as Recipe  # what `train` takes, also known as sgd.Recipe
 from helpers.threads import one_blas_thread
 
 NUM_WATCHED = 6_000
 """Training images, the first ones, on which the training curves are measured."""
+PIXEL_LIMIT = 10
+"""Pixels larger than that, of either sign, have not been scaled."""
 
 
 def minibatches(num_images, batch_size, seed):
@@ -64,6 +67,7 @@ def train(recipe, training, validation, on_epoch=lambda history: None, dtype=np.
     ----------
     recipe : Recipe
     training, validation : helpers.data.Images
+        Your own arrays as well: ``Images(images, labels)``, scaled as by `helpers.data.scale`.
     on_epoch : callable, optional
         Called with the `History` after each epoch, epoch 0 included.
     dtype : dtype
@@ -78,12 +82,19 @@ def train(recipe, training, validation, on_epoch=lambda history: None, dtype=np.
     ------
     DivergedError
         Names epoch, step and rate, and holds the curves so far.
+    StoppedError
+        If it is interrupted before its first epoch is complete.
+    helpers.data.DataError
+        If the images or labels are not such as this network can learn from.
     """
-    images, labels = training.images.astype(dtype, copy=False), training.labels
+    one_blas_thread()
     weights = network.init_weights(recipe.layer_sizes, recipe.seed, dtype)
     layers = network.unpack(weights, recipe.layer_sizes)  # views: a step moves the weights
+    check_data(layers, training)
+    check_data(layers, validation)
+    images, labels = training.images.astype(dtype, copy=False), training.labels
     result, average, history = weights.copy(), RunningMean(), History()
-    with one_blas_thread(), quiet_overflow(), suppress(KeyboardInterrupt):
+    with quiet_overflow(), suppress(KeyboardInterrupt):
         history.add(*measure(layers, training, validation))
         on_epoch(history)
         for epoch in range(recipe.num_epochs):
@@ -100,7 +111,33 @@ def train(recipe, training, validation, on_epoch=lambda history: None, dtype=np.
             history.add(*measure(layers_reached, training, validation))
             result = reached
             on_epoch(history)
+    if len(history) <= min(1, recipe.num_epochs):
+        raise StoppedError("stopped before the first epoch was complete: no network was trained")
     return Trained(recipe, result, history)
+
+
+def check_data(layers, data):
+    """Refuse images and labels that these layers cannot learn from.
+
+    Raises
+    ------
+    DataError
+        If the images are not rows of the right width, or not scaled, or if the labels are not a
+        class of this network for each image.
+    """
+    images, labels = data
+    num_classes = len(layers[-1][1])
+    try:
+        network.check_images(layers, images)
+        network.one_hot(labels, np.broadcast_to(0.0, (num_classes, len(images))))
+    except ValueError as error:
+        raise DataError(str(error)) from None
+    largest = max(float(images.max()), -float(images.min()))
+    if not largest <= PIXEL_LIMIT:
+        raise DataError(
+            f"images: pixels of {largest:g} are not scaled; "
+            "helpers.data.scale maps bytes to numbers from -0.5 to 0.5"
+        )
 
 
 def measure(layers, training, validation):
@@ -113,35 +150,40 @@ def quiet_overflow():
     return np.errstate(over="ignore", invalid="ignore")
 
 
-def step_losses(recipe, training, num_steps, dtype=np.float32):
-    """Train for a few steps and watch the cross-entropy of each minibatch before its own step.
+def step_losses(recipe, training, num_steps):
+    """Train for a few steps in float32; give the loss of each minibatch before its own step.
 
     Returns
     -------
     ndarray, shape (num_steps,)
         Without the L2 term; NaN from the step on at which the cross-entropy is no longer finite.
     """
+    one_blas_thread()
     losses = np.full(num_steps, np.nan)
-    weights = network.init_weights(recipe.layer_sizes, recipe.seed, dtype)
+    weights = network.init_weights(recipe.layer_sizes, recipe.seed, np.float32)
     layers = network.unpack(weights, recipe.layer_sizes)
-    done = 0
-    with one_blas_thread(), quiet_overflow():
-        for epoch in count():
-            seed = [recipe.shuffle_seed, epoch]
-            for batch in minibatches(len(training.labels), recipe.batch_size, seed):
-                images, labels = training.images[batch].astype(dtype), training.labels[batch]
-                loss = network.cross_entropy(layers, images, labels)
-                if done == num_steps or not np.isfinite(loss):
-                    return losses
-                losses[done] = loss
-                done += 1
-                step(layers, images, labels, recipe.rate(epoch), recipe.alpha)
+    num_images = len(training.labels)
+    num_batches = ceil(num_images / recipe.batch_size)
+    with quiet_overflow():
+        for number in range(num_steps):
+            epoch, batch_number = divmod(number, num_batches)
+            if batch_number == 0:
+                seed = [recipe.shuffle_seed, epoch]
+                batches = minibatches(num_images, recipe.batch_size, seed)
+            batch = batches[batch_number]
+            images, labels = training.images[batch].astype(np.float32), training.labels[batch]
+            loss = network.cross_entropy(layers, images, labels)
+            if not np.isfinite(loss):
+                break
+            losses[number] = loss
+            step(layers, images, labels, recipe.rate(epoch), recipe.alpha)
+    return losses
 
 
 def evaluate(layers, data):
     """Measure networks on `helpers.data.Images`: (cross_entropy, accuracy), each of shape (...)."""
-    with one_blas_thread():
-        _, logits = network.forward(layers, data.images)
+    one_blas_thread()
+    _, logits = network.forward(layers, data.images)
     cross_entropy = network.log_loss(logits, data.labels)
     is_right = logits.argmax(axis=-2) == data.labels
     return cross_entropy, is_right.mean(axis=-1)

@@ -27,6 +27,7 @@ import numpy as np
 from helpers import history, network, sgd
 from helpers.grid import jobs
 from helpers.grid.workspace import Workspace
+from helpers.threads import one_blas_thread
 
 
 def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: None):
@@ -52,10 +53,11 @@ def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: Non
     ValueError
         If the recipes cannot share a stack.
     """
+    one_blas_thread()
     stack = Stack(recipes, training, dtype)
     means = {recipe: history.RunningMean() for recipe in recipes}
     found = {}
-    with sgd.one_blas_thread(), sgd.quiet_overflow():
+    with sgd.quiet_overflow():
         for epoch in range(1 + max(recipe.num_epochs for recipe in recipes)):
             if epoch > 0:
                 train_epoch(stack, epoch - 1, means)

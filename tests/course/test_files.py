@@ -1,8 +1,6 @@
-"""Writes that are whole or do not happen: errors, full disks, permissions, not-a-number."""
+"""Writes that are whole or do not happen: errors, two writers, not-a-number."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -25,57 +23,21 @@ def assert_untouched(path):
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-# ---- replacing a file
-
-
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_the_old_content_stays_until_the_new_one_is_on_disk(path, monkeypatch, error):
     def flush(fd):
-        # On the same file system; helpers.notebook.output sweeps ".*.part" in the output folder.
+        # On the same file system, under a name that is swept from the output folder.
         assert len(list(path.parent.glob(".*.part"))) == 1 and path.read_text() == OLD
         assert os.fstat(fd).st_size == 3
-        if error:
-            raise error
+        raise error
 
-    monkeypatch.setattr(os, "fsync", flush)
-    with pytest.raises(error):
-        files.write_text(path, "new")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", flush)
+        with pytest.raises(error):
+            files.write_text(path, "new")
     assert_untouched(path)
-    error = None
     files.write_text(path, "new")
     assert path.read_text() == "new" and len(list(path.parent.iterdir())) == 1
-
-
-def test_a_failed_rename_leaves_nothing(tmp_path):
-    (tmp_path / "a.txt").mkdir()
-    with pytest.raises(OSError):
-        files.write_text(tmp_path / "a.txt", "new")
-    assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
-
-
-FULL_DISK = """
-import resource, sys
-import numpy as np
-from helpers import files
-path = sys.argv[1]
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-try:
-    files.{}
-except OSError as error:
-    print(error.strerror)
-"""
-
-
-@pytest.mark.parametrize(
-    "write", ["write_text(path, 'x' * 100_000)", "write_array(path, np.zeros(100_000))"]
-)
-def test_a_full_disk_leaves_the_old_file(path, write):
-    """Let a process write no file beyond 20 kB, as on a disk that fills up."""
-    pytest.importorskip("resource", reason="file-size limits are a thing of Unix")
-    command = [sys.executable, "-B", "-c", FULL_DISK.format(write), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=files.PROJECT)
-    assert done.stdout == "File too large\n", done.stderr
-    assert_untouched(path)
 
 
 def test_two_writers_do_not_share_a_partial_file(path, monkeypatch):
@@ -85,48 +47,25 @@ def test_two_writers_do_not_share_a_partial_file(path, monkeypatch):
     assert path.read_text() == "first"  # the outer write ends last
 
 
-@pytest.mark.skipif(os.name == "nt", reason="permissions of Unix")
-def test_permissions_are_those_of_any_new_file(tmp_path):
-    files.write_text(tmp_path / "a.txt", "new")
-    (tmp_path / "b.txt").touch()
-    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
-
-
-# ---- text, JSON, arrays
-
-
-def test_text_and_json_are_utf8_with_line_feeds(path):
+def test_text_and_json_are_utf8_with_line_feeds_and_arrays_come_back(path):
     files.write_text(path, "± 0.3\nπ\n")
     assert path.read_bytes() == "± 0.3\nπ\n".encode()
     files.write_json(path, {"rate": 0.1, "none": None})
     assert path.read_bytes() == b'{\n  "rate": 0.1,\n  "none": null\n}\n'
-
-
-def test_array_round_trip(path):
     array = np.arange(12, dtype=np.float32).reshape(3, 4)
     files.write_array(path, array)
     np.testing.assert_array_equal(np.load(path), array, strict=True)
 
 
 @pytest.mark.parametrize(
-    ("write", "content", "words"),
+    ("write", "content"),
     [
-        (files.write_json, {"accuracy": [0.5, np.nan]}, "not JSON compliant"),
-        (files.write_array, np.array([[0, 1], [np.inf, 0]], np.float32), "NaN or infinity"),
-        (files.write_array, np.array([0, np.nan]), "NaN or infinity"),
-        (files.write_array, np.array([{"a": 1}]), "Object arrays"),
+        (files.write_json, {"accuracy": [0.5, np.nan]}),
+        (files.write_array, np.array([[0, 1], [np.inf, 0]])),
+        (files.write_array, np.array([{"a": 1}])),
     ],
 )
-def test_what_is_no_number_is_refused(path, write, content, words):
-    with pytest.raises(ValueError, match=words):
+def test_what_is_no_number_is_refused(path, write, content):
+    with pytest.raises(ValueError):
         write(path, content)
     assert_untouched(path)
-
-
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-def test_only_files_are_read(tmp_path, make):
-    make(tmp_path / "here")
-    with pytest.raises(OSError, match="not a regular file"):
-        files.read_bytes(tmp_path / "here")
-    with pytest.raises(FileNotFoundError):
-        files.read_bytes(tmp_path / "nowhere")

@@ -3,7 +3,6 @@
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,9 +66,7 @@ def test_loss_by_hand():
     # Squares: W1 1 + 1 + 4 + 1 = 7, W2 L^2 + L^2/4 = 5/4 L^2; with alpha = 0.5 the penalty is
     # 0.25 * (7 + 1.25 L^2) = 2.127171. The biases do not count.
     loss, penalised = (network.cross_entropy(*by_hand(), alpha) for alpha in (0.0, 0.5))
-    assert loss == pytest.approx(np.log(4) - L / 2, rel=1e-15)
     assert loss == pytest.approx(0.836988, abs=1e-6)
-    assert penalised - loss == pytest.approx(0.25 * (7 + 1.25 * L**2), rel=1e-14)
     assert penalised - loss == pytest.approx(2.127171, abs=1e-6)
 
 
@@ -81,14 +78,10 @@ def test_gradient_by_hand(alpha):
 
 
 def test_one_sgd_step_by_hand():
-    # Rate 0.8, alpha 0.5; e.g. the first entry of W1 goes from 1 to
-    # 1 - 0.8 * (-3L/8 + 1/2) = 0.6 + 0.3 L, the first of b2 from -L to -L - 0.8 * 1/2.
+    # E.g. the first entry of W1 goes from 1 to 1 - 0.8 * (-3L/8 + 1/2) = 0.6 + 0.3 L.
     layers, *rest = by_hand()
-    before = network.pack(layers)
+    expected = network.pack(layers) - 0.8 * (network.pack(GRADIENT_BY_HAND) + PENALTY_BY_HAND)
     sgd.step(layers, *rest, rate=0.8, alpha=0.5)
-    assert layers[0][0][0, 0] == pytest.approx(0.6 + 0.3 * L, rel=1e-14)
-    assert layers[1][1][0] == pytest.approx(-L - 0.4, rel=1e-14)
-    expected = before - 0.8 * (network.pack(GRADIENT_BY_HAND) + PENALTY_BY_HAND)
     np.testing.assert_allclose(network.pack(layers), expected, rtol=1e-14, atol=1e-15)
 
 
@@ -105,93 +98,44 @@ def test_a_unit_at_exactly_zero_passes_nothing_back():
 
 def test_order_of_the_weights():
     (W1, b1), (W2, b2) = network.unpack(np.arange(17), (2, 3, 2))
-    assert W1.tolist() == [[0, 1], [2, 3], [4, 5]]
-    assert W2.tolist() == [[6, 7, 8], [9, 10, 11]]
-    assert (b1.tolist(), b2.tolist()) == ([12, 13, 14], [15, 16])
-    # 64 * 784 + 2 * 64 * 64 + 10 * 64 = 59008 matrix entries, 3 * 64 + 10 = 202 biases
-    assert network.num_weights((784, 64, 64, 64, 10)) == 59_008 + 202
+    assert (W1.tolist(), b1.tolist()) == ([[0, 1], [2, 3], [4, 5]], [12, 13, 14])
+    assert (W2.tolist(), b2.tolist()) == ([[6, 7, 8], [9, 10, 11]], [15, 16])
 
 
 @given(ANY_SIZES, ANY_STACK)
 def test_unpack_gives_views_and_pack_undoes_it(layer_sizes, stack):
     weights = np.random.default_rng(0).normal(size=(*stack, network.num_weights(layer_sizes)))
     layers = network.unpack(weights, layer_sizes)
-    shapes = [((*stack, n_out, n_in), (*stack, n_out)) for n_in, n_out in pairwise(layer_sizes)]
-    assert [(W.shape, b.shape) for W, b in layers] == shapes
     np.testing.assert_array_equal(network.pack(layers), weights)
-    for pair in layers:
-        for view in pair:
-            view[...] = 9
+    for (W, b), (n_in, n_out) in zip(layers, pairwise(layer_sizes), strict=True):
+        assert W.shape == (*stack, n_out, n_in)
+        assert b.shape == (*stack, n_out)
+        W[...] = b[...] = 9
     assert (weights == 9).all()
 
 
-# ---- wrong shapes are refused in one line that names both numbers
+# ---- what does not fit is refused in one line that names both numbers
 
 
-@pytest.mark.parametrize("wrong", [0, 16, 18])
-def test_wrong_number_of_weights_is_refused(wrong):
-    with pytest.raises(ValueError, match=rf"^.*{wrong} entries.*\(2, 3, 2\).*needs 17$"):
-        network.unpack(np.zeros(wrong), (2, 3, 2))
+def test_wrong_number_of_weights_is_refused():
+    for wrong in 0, 16, 18:
+        with pytest.raises(ValueError, match=rf"^.*{wrong} entries.*\(2, 3, 2\).*needs 17$"):
+            network.unpack(np.zeros(wrong), (2, 3, 2))
 
 
-BOTH = pytest.mark.parametrize("call", [network.cross_entropy, network.backprop])
-
-
-@BOTH
-def test_images_that_do_not_fit_are_refused(call):
-    layers, images, labels, _ = a_problem()
-    for wrong in images[:, 1:], images[0], images[None], images.T:
+@pytest.mark.parametrize("call", [network.cross_entropy, network.backprop])
+def test_images_and_labels_that_do_not_fit_are_refused(call):
+    layers, images, *_ = a_problem(num_images=3)
+    for wrong in images[:, 1:], images[0], images.T:
         with pytest.raises(ValueError, match=r"^images: expected shape \(n, 7\), .* shape is \("):
-            call(layers, wrong, labels)
-
-
-@BOTH
-def test_labels_that_are_no_classes_are_refused(call):
-    layers, images, _, _ = a_problem()
-    for wrong, found in ((-1, "-1 to 2"), (3, "0 to 3")):
-        with pytest.raises(ValueError, match=rf"^labels go from {found}, .* 3 classes, 0 to 2$"):
-            call(layers, images, np.array([wrong, 0, 1, 2, 2]))
-
-
-NO_LABELS = {
-    "texts": np.array(["0", "1", "2", "2", "1"]),
-    "one-hot": np.eye(3, dtype=int)[[0, 1, 2, 2, 1]],
-    "one label for all images": np.array([1]),
-    "a single number": 1,
-    "a column": np.array([[0], [1], [2], [2], [1]]),
-    "too many": np.arange(6) % 3,
-    "fractions": np.array([0.0, 1.0, 2.0, 2.0, 1.0]),
-    "true and false": np.array([True, False, True, True, False]),
-}
-
-
-@BOTH
-@pytest.mark.parametrize("wrong", NO_LABELS.values(), ids=NO_LABELS)
-def test_what_is_not_a_whole_number_for_each_image_is_refused(call, wrong):
-    layers, images, _, _ = a_problem()
-    with pytest.raises(
-        ValueError, match=r"^labels: expected 5 whole numbers, .* shape is .* dtype"
-    ):
-        call(layers, images, wrong)
-
-
-@BOTH
-def test_one_hot_labels_are_refused_where_there_are_as_many_images_as_classes(call):
-    layers, images, labels, _ = a_problem(num_images=3)
-    with pytest.raises(ValueError, match="labels: expected 3 whole numbers"):
-        call(layers, images, np.eye(3, dtype=int)[labels])
-
-
-@BOTH
-@pytest.mark.parametrize("kind", [list, pd.Series, lambda labels: labels.astype(np.uint8)])
-def test_labels_may_be_any_sequence_of_whole_numbers(call, kind):
-    layers, images, labels, _ = a_problem()
-    found, expected = call(layers, images, kind(labels)), call(layers, images, labels)
-    np.testing.assert_array_equal(_flat(found), _flat(expected))
-
-
-def _flat(result):
-    return network.pack(result) if isinstance(result, list) else result
+            call(layers, wrong, [0, 1, 2])
+    for wrong, words in ([-1, 0, 2], "from -1 to 2"), ([3, 0, 1], "from 0 to 3"):
+        with pytest.raises(ValueError, match=rf"^labels go {words}, .* 3 classes, 0 to 2$"):
+            call(layers, images, wrong)
+    one_hot = np.eye(3, dtype=int)
+    for wrong in one_hot, ["0", "1", "2"], [1], one_hot[:1].T, [0.0, 1, 2], [True] * 3:
+        with pytest.raises(ValueError, match=r"^labels: expected 3 whole numbers, .* shape is"):
+            call(layers, images, wrong)
 
 
 # ---- initial weights
@@ -204,72 +148,60 @@ def test_initial_weights_follow_he():
         assert np.abs(W).max() <= bound
         # A uniform number on ±a has the variance a^2/3; sqrt(0.8/n) is 4 sd of its estimate.
         assert W.var() == pytest.approx(bound**2 / 3, rel=4 * np.sqrt(0.8 / W.size))
-        assert abs(W.mean()) < 4 * bound / np.sqrt(3 * W.size)
         assert (b == 0.01).all()
 
 
-def test_initial_weights_depend_on_the_seed_alone():
-    first, again, other = (network.init_weights((9, 5, 3), seed) for seed in (7, 7, 8))
-    assert first.tobytes() == again.tobytes()
-    assert (first != other)[:60].all()
+def test_initial_weights_depend_on_the_seed_and_are_rounded_last():
+    double = network.init_weights((9, 5, 3), 7)
+    assert (double != network.init_weights((9, 5, 3), 8))[:60].all()
     single = network.init_weights((9, 5, 3), 7, np.float32)
-    assert single.dtype == np.float32
-    np.testing.assert_array_equal(single, first.astype(np.float32))
+    np.testing.assert_array_equal(single, double.astype(np.float32), strict=True)
 
 
 # ---- stacks and types
 
 
+def results(layers, images, labels, alpha):
+    """Give whatever is computed of a network, or of a stack of them."""
+    gradient = network.backprop(layers, images, labels, alpha)
+    loss = network.cross_entropy(layers, images, labels, alpha)
+    _, logits = network.forward(layers, images)
+    return logits, network.predict(layers, images), loss, network.pack(gradient)
+
+
 @given(ANY_SIZES, st.integers(1, 7), ANY_STACK, st.sampled_from([np.float32, np.float64]))
 def test_a_stack_equals_its_members_bit_for_bit(layer_sizes, num_images, stack, dtype):
-    problem = layers, images, *_ = a_problem(layer_sizes, num_images, 0.3, 1, stack, dtype)
-    activations, logits = network.forward(layers, images)
-    shapes = [h.shape for h in (*activations[1:], logits)]
-    assert shapes == [(*stack, n, num_images) for n in layer_sizes[1:]]
-    together = [network.cross_entropy(*problem), network.predict(layers, images)]
-    together += [g for pair in network.backprop(*problem) for g in pair]
+    layers, *rest = a_problem(layer_sizes, num_images, 0.3, 1, stack, dtype)
+    together = results(layers, *rest)
     for k in np.ndindex(stack):
-        alone = [(W[k], b[k]) for W, b in layers], *problem[1:]
-        found = [network.cross_entropy(*alone), network.predict(*alone[:2])]
-        found += [g for pair in network.backprop(*alone) for g in pair]
-        for member, one in zip(together, found, strict=True):
-            np.testing.assert_array_equal(member[k], one)
+        alone = results([(W[k], b[k]) for W, b in layers], *rest)
+        for of_stack, of_one in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(of_stack[k], of_one)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_type_is_kept_and_the_inputs_are_left_alone(dtype):
-    problem = layers, images, labels, _ = a_problem(dtype=dtype)
-    copies = network.pack(layers), images.copy(), labels.copy()
-    activations, logits = network.forward(layers, images)
-    assert {array.dtype for array in (*activations, logits)} == {np.dtype(dtype)}
-    assert network.pack(network.backprop(*problem)).dtype == dtype
-    assert network.cross_entropy(*problem).dtype == np.float64
-    for array, copy in zip((network.pack(layers), images, labels), copies, strict=True):
-        np.testing.assert_array_equal(array, copy)
+def test_the_type_is_kept_and_the_inputs_are_left_alone():
+    layers, images, *rest = a_problem(dtype=np.float32)
+    images.flags.writeable = layers[0][0].flags.writeable = layers[0][1].flags.writeable = False
+    logits, _, loss, gradient = results(layers, images, *rest)
+    assert logits.dtype == gradient.dtype == np.float32
+    assert loss.dtype == np.float64
 
 
 # ---- cross-entropy from logits
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_cross_entropy_at_huge_logits(dtype):
-    # Columns: right with certainty, wrong by 20,000 nats, undecided between two: ln 2.
-    logits = np.array([[1e4, 1e4, 3e4], [0, 0, 3e4], [-1e4, -1e4, 0]], dtype)
-    losses = [network.log_loss(logits[:, [i]], np.array([y])) for i, y in enumerate((0, 2, 1))]
-    assert losses == pytest.approx([0, 20_000, np.log(2)], rel=1e-6, abs=0)
-    assert np.isfinite(network.softmax(logits)).all()
-
-
 @given(
-    st.lists(st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=4), min_size=1, max_size=5),
+    st.lists(st.lists(st.floats(-1e4, 1e4), min_size=4, max_size=4), min_size=1, max_size=5),
     st.integers(0, 3),
+    st.sampled_from([(np.float32, 1e-5), (np.float64, 1e-12)]),
 )
-def test_cross_entropy_agrees_with_scipy(columns, label):
-    logits = np.array(columns).T
-    logs = log_softmax(logits, axis=0)
-    loss = network.log_loss(logits, np.full(len(columns), label))
-    assert loss == pytest.approx(-logs[label].mean(), rel=1e-12, abs=1e-12)
-    np.testing.assert_allclose(network.softmax(logits), np.exp(logs), atol=1e-13)
+def test_cross_entropy_agrees_with_scipy(columns, label, precision):
+    dtype, tolerance = precision
+    logits = np.array(columns, dtype).T
+    logs = log_softmax(logits.astype(np.float64), axis=0)
+    loss = network.log_loss(logits, [label] * len(columns))
+    assert loss == pytest.approx(-logs[label].mean(), rel=tolerance, abs=tolerance)
+    np.testing.assert_allclose(network.softmax(logits), np.exp(logs), atol=tolerance)
 
 
 # ---- the gradient of the objective
