@@ -6,13 +6,17 @@ import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from helpers import data, network, sgd
 from helpers.files import PROJECT
 from helpers.grid import machine, products, stack
+from helpers.grid.workspace import Workspace
 from helpers.recipe import Recipe
 
 RNG = np.random.default_rng(0)
@@ -128,10 +132,30 @@ def test_products_are_cut_and_added_in_place_by_kernels_and_shape(monkeypatch):
             assert products.adds_in_place(matrix, batch_size) == (is_avx512 and in_place)
 
 
+@given(
+    width=st.integers(1, 60),
+    batch_size=st.integers(1, 54_000),
+    depth=st.integers(0, 5),
+    kernels=st.sampled_from(["SkylakeX", "Haswell"]),
+)
+@example(width=1, batch_size=5000, depth=1, kernels="SkylakeX")
+def test_every_product_is_computed_whole_or_in_equal_pieces(width, batch_size, depth, kernels):
+    with mock.patch.object(products, "blas_kernels", lambda: kernels):
+        small = data.Images(np.zeros((2, 784), np.float32), np.zeros(2, int))
+        networks = stack.networks_of([recipe(depth, width, batch_size=batch_size)])
+        workspace = Workspace(stack.Stack(networks, small), batch_size)
+        matrix, images, z = workspace._first_forward
+        assert images.size == 784 * batch_size and z.size == batch_size * (width if depth else 10)
+        delta, _, change = workspace._first_backward
+        assert delta.size == z.size and change.size == matrix.size
+        updated = sum(rows.size for _, _, _, rows in workspace._added_by_blas)
+        assert updated in (0, matrix.size)
+
+
 def test_runs_of_one_trajectory_are_trained_once():
     several = [recipe(3), recipe(3, num_epochs=1), recipe(3, average_epochs=2)]
-    assert len(stack.Stack(several, FEW).members) == 1
-    assert len(stack.Stack([recipe(3), recipe(3, schedule="cosine")], FEW).members) == 2
+    assert len(stack.networks_of(several)) == 1
+    assert len(stack.networks_of([recipe(3), recipe(3, schedule="cosine")])) == 2
 
 
 def test_epochs_and_what_ends_with_them_are_told():
@@ -154,4 +178,4 @@ OTHERS = [
 def test_what_cannot_share_a_stack_is_refused(other):
     first = recipe(2)
     with pytest.raises(ValueError, match="cannot share a stack"):
-        stack.Stack([first, replace(first, **other)], FEW)
+        stack.train([first, replace(first, **other)], FEW)

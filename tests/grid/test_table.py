@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.grid import table as grid_table
-from helpers.grid.search import Run
+from helpers.grid.runs import Run
 from helpers.recipe import Recipe
 
 NAN = float("nan")
@@ -47,7 +47,7 @@ def test_a_row_gives_its_recipe_back(recipe, tmp_path):
         assert grid_table.recipe_of(row) == recipe
     changed = frame.assign(num_units=frame.num_units + 1)
     grid_table.write_table(path, changed)
-    with pytest.raises(grid_table.TableError, match="line 2"):
+    with pytest.raises(grid_table.TableError, match="contradict each other"):
         grid_table.read_table(path)
 
 
@@ -75,22 +75,23 @@ def test_the_table_survives_the_disk(tmp_path):
     assert again.equals(frame) and list(again.dtypes) == list(frame.dtypes)
 
 
+CONTRADICTION = "cut off, or fields that contradict each other"
 DAMAGE = [
-    ("\n", "", "cut off"),
-    ("0.9,False", "0.9", "cut off"),
-    ("0.9,False", "0.9,False,1", "cut off"),
-    ("accuracy", "score", "not the columns"),
-    ("0.9,False", "nan,False", "line 3"),
-    ("0.9,False", "1.5,False", "line 3"),
-    ("0.3,0.9", "inf,0.9", "line 3"),
-    ("0.3,0.9", "-0.3,0.9", "line 3"),
-    ("0.9,False", "0.9,True", "line 3"),
-    ("1.0,16,50", "inf,16,50", "line 3"),
+    ("\n", "", CONTRADICTION),
+    ("0.9,False", "0.9", "NA values"),
+    ("0.9,False", "0.9,False,1", "Expected 14 fields"),
+    ("accuracy", "score", "'accuracy'"),
+    ("0.9,False", "nan,False", "scores that cannot be"),
+    ("0.9,False", "1.5,False", "scores that cannot be"),
+    ("0.3,0.9", "inf,0.9", "scores that cannot be"),
+    ("0.3,0.9", "-0.3,0.9", "scores that cannot be"),
+    ("0.9,False", "0.9,True", CONTRADICTION),
+    ("1.0,16,50", "inf,16,50", "learning_rate"),
     ("0.9,False", "0.9,perhaps", "cannot be read"),
     ("2,30,", ",30,", "Integer column has NA"),
-    ("784-30-30-10", "784-30-10", "line 3"),
+    ("784-30-30-10", "784-30-10", CONTRADICTION),
     ("784-30-30-10", "784-30-x-10", "invalid literal"),
-    ("constant", "linear", "line 3"),
+    ("constant", "linear", "schedule"),
 ]
 
 
