@@ -121,8 +121,8 @@ def _start_pool(num_workers):
     except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: no thread, no process
         reason = str(error) or f"no answer within {START_SECONDS} s"
         raise WorkerError(
-            f"num_workers = {num_workers}: so many processes cannot be started here ({reason}); "
-            "num_workers = 1 needs none"
+            f"num_workers = {num_workers}: processes cannot be started here ({reason}); they need a "
+            "/dev/shm to write to and no low limit of processes; num_workers = 1 needs neither"
         ) from None
     executor.num_workers = num_workers
     return executor

@@ -118,7 +118,7 @@ def test_processes_that_cannot_be_started_are_told_before_anything_trains(
     monkeypatch, name, value, reason
 ):
     monkeypatch.setattr(workers, name, value)
-    with pytest.raises(workers.WorkerError, match=r"num_workers = 1 needs none$") as error:
+    with pytest.raises(workers.WorkerError, match=r"num_workers = 1 needs neither$") as error:
         workers.check("processes", 2)
     assert reason in str(error.value) and "\n" not in str(error.value)
     workers.check("processes", 1)
