@@ -102,7 +102,9 @@ def processes(num_workers):
         executor = _start_pool(num_workers)
         yield executor
     except BrokenExecutor:
-        raise WorkerError("a process has died; is there too little memory?") from None
+        raise WorkerError(
+            "a process has died; is memory, or the number of processes, low?"
+        ) from None
     finally:
         for process in set(multiprocessing.active_children()) - children_before:
             process.kill()
@@ -121,8 +123,8 @@ def _start_pool(num_workers):
     except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: no thread, no process
         reason = str(error) or f"no answer within {START_SECONDS} s"
         raise WorkerError(
-            f"num_workers = {num_workers}: processes cannot be started here ({reason}); they need a "
-            "/dev/shm to write to and no low limit of processes; num_workers = 1 needs neither"
+            f"num_workers = {num_workers}: processes cannot be started here ({reason}); they "
+            "need a /dev/shm to write to and no low limit of processes; num_workers = 1 needs neither"
         ) from None
     executor.num_workers = num_workers
     return executor
@@ -186,7 +188,7 @@ def _refuse_others(client):
     try:
         errors = client.sync(*question, on_error="return", callback_timeout=CONNECT_SECONDS)
     except TimeoutError:
-        raise WorkerError(f"a worker does not answer within {CONNECT_SECONDS} s") from None
+        return  # each job asks again
     for address, error in errors.items():
         if error and not isinstance(error, OSError):  # which says that a worker has just gone
             raise WorkerError(f"{address}: {error}")
@@ -199,8 +201,8 @@ def _connect(scheduler):
     except ImportError:
         needed = "executor = 'dask' needs Dask: pip install 'dask[distributed]'"
         raise WorkerError(needed) from None
-    for name in ("distributed", "distributed.client"):  # what they log, we say in one line
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    # What it logs, we say in one line.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
     file = files.resolve(scheduler)
     where = {"scheduler_file": str(file)} if file.is_file() else {"address": scheduler}
     where |= {"timeout": CONNECT_SECONDS, "set_as_default": False}

@@ -6,13 +6,11 @@ import os
 import re
 import signal
 import threading
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
-from jupyter_client.manager import start_new_kernel
 
 from helpers import data, files
 from helpers.files import PROJECT
@@ -70,13 +68,6 @@ def test_four_threads_of_one_process_and_any_stacks_give_the_same(
     monkeypatch.setattr(search, "available_cores", lambda: 4)
     together = search.search(recipes(), tmp_path, lambda: in_this_process(4))
     assert content(together) == expected
-
-
-def test_an_executor_from_elsewhere_will_do(expected, tmp_path):
-    loky = pytest.importorskip("joblib.externals.loky")
-    executor = loky.get_reusable_executor(2, env={"PYTHONPATH": str(PROJECT)})
-    assert content(search.search(recipes(), tmp_path, partial(nullcontext, executor))) == expected
-    executor.shutdown(kill_workers=True)
 
 
 def test_workers_do_not_hear_ctrl_c():
@@ -292,24 +283,3 @@ def test_the_time_left_is_in_proportion_to_the_cost_of_jobs(tmp_path, monkeypatc
     monkeypatch.setattr(search.time, "monotonic", lambda: 1080.4)
     told = "0 of 4 runs, 0:01:20 elapsed, about 0:04:01 left, no news from any worker for 0:01:10"
     assert state.line() == told
-
-
-def test_the_stop_button_leaves_one_line_that_says_how_to_go_on(tmp_path):
-    manager, client = start_new_kernel(kernel_name="python3", cwd=str(PROJECT))
-    try:
-        client.execute(
-            "from helpers.grid import search, workers\n"
-            "from tests.grid.grids import recipes\n"
-            f"search.search(recipes(num_epochs=[200]), {str(tmp_path)!r},\n"
-            "              workers.executor_for('processes', 2), on_progress=print)"
-        )
-        message = {"msg_type": ""}
-        while message["msg_type"] != "error":
-            message = client.get_iopub_msg(timeout=60)
-            if "0 of 8 runs" in message["content"].get("text", ""):
-                manager.interrupt_kernel()
-        told = message["content"]
-    finally:
-        manager.shutdown_kernel(now=True)
-    line = "stopped; 0 of 8 runs are saved; the same search goes on from there"
-    assert told["traceback"] == [f"SearchStopped: {line}"]

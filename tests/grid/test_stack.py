@@ -121,17 +121,6 @@ def test_an_epoch_in_float32_stays_near_the_papers(width):
         assert relative(weights, sgd.train(each, FEW, FEW).weights) <= 5e-7
 
 
-def test_products_are_cut_and_added_in_place_by_kernels_and_shape(monkeypatch):
-    matrix = np.empty((2, 50, 784), np.float32)
-    cuts = [(16, 1, True), (32, 2, True), (48, 2, True), (64, 5, True), (640, 1, False)]
-    for batch_size, count, in_place in cuts:
-        for kernels in "SkylakeX", "Haswell":
-            monkeypatch.setattr(products, "blas_kernels", lambda kernels=kernels: kernels)
-            is_avx512 = kernels == "SkylakeX"
-            assert products.num_pieces(matrix, batch_size, 50) == (count if is_avx512 else 1)
-            assert products.adds_in_place(matrix, batch_size) == (is_avx512 and in_place)
-
-
 @given(
     width=st.integers(1, 60),
     batch_size=st.integers(1, 54_000),
@@ -144,12 +133,10 @@ def test_every_product_is_computed_whole_or_in_equal_pieces(width, batch_size, d
         small = data.Images(np.zeros((2, 784), np.float32), np.zeros(2, int))
         networks = stack.networks_of([recipe(depth, width, batch_size=batch_size)])
         workspace = Workspace(stack.Stack(networks, small), batch_size)
-        matrix, images, z = workspace._first_forward
-        assert images.size == 784 * batch_size and z.size == batch_size * (width if depth else 10)
-        delta, _, change = workspace._first_backward
-        assert delta.size == z.size and change.size == matrix.size
-        updated = sum(rows.size for _, _, _, rows in workspace._added_by_blas)
-        assert updated in (0, matrix.size)
+    _, images, z = workspace._first_forward
+    delta, _, change = workspace._first_backward
+    assert z.size == delta.size == batch_size * (width if depth else 10)
+    assert images.size == 784 * batch_size and change.size == workspace.stack.first_matrix.size
 
 
 def test_runs_of_one_trajectory_are_trained_once():
