@@ -102,7 +102,7 @@ def read_table(path):
     path = Path(path)
     try:
         text = path.read_text("utf-8")
-        table = pd.read_csv(io.StringIO(text), dtype=TYPES, float_precision="round_trip")
+        table = pd.read_csv(io.StringIO(text), dtype=TYPES)
         scores_are_possible = table.accuracy.between(0, 1) & table.cross_entropy.between(0, 1e308)
         if not (scores_are_possible | table.diverged).all():
             raise ValueError("scores that cannot be")

@@ -124,7 +124,7 @@ def _start_pool(num_workers):
         reason = str(error) or f"no answer within {START_SECONDS} s"
         raise WorkerError(
             f"num_workers = {num_workers}: processes cannot be started here ({reason}); they "
-            "need a /dev/shm to write to and no low limit of processes; num_workers = 1 needs neither"
+            "need a writable /dev/shm and no low limit of processes; num_workers = 1 needs neither"
         ) from None
     executor.num_workers = num_workers
     return executor

@@ -113,14 +113,6 @@ def trained_on_paper(recipe):
     return sgd.train(recipe, FEW, FEW, dtype=np.float64).weights
 
 
-@pytest.mark.parametrize("width", [30, 40, 50])
-def test_an_epoch_in_float32_stays_near_the_papers(width):
-    # Measured over widths, depths, 8 seeds and two kinds of kernels: at most 6e-8.
-    several = [recipe(depth, width, num_epochs=1, batch_size=16) for depth in (3, 4, 5)]
-    for each, weights in stack.train(several, FEW).items():
-        assert relative(weights, sgd.train(each, FEW, FEW).weights) <= 5e-7
-
-
 @given(
     width=st.integers(1, 60),
     batch_size=st.integers(1, 54_000),
@@ -154,7 +146,6 @@ def test_epochs_and_what_ends_with_them_are_told():
 
 OTHERS = [
     {"batch_size": 40},
-    {"layer_sizes": (784, 20, 20, 10)},
     {"layer_sizes": (784, 10)},
     {"layer_sizes": (784, 20, 30, 10)},
     {"layer_sizes": (784, 30, 30, 8)},

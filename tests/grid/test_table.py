@@ -67,14 +67,6 @@ def test_mean_and_sd_over_seeds_by_hand():
     assert second.mean == 0.83 and np.isnan(second.sd) and second.learning_rate == 2
 
 
-def test_the_table_survives_the_disk(tmp_path):
-    path = tmp_path / "t.csv"
-    frame = table((0.8712, 1 / 3, 0.01, 3), (NAN, NAN, 1e38, 0))
-    grid_table.write_table(path, frame)
-    again = grid_table.read_table(path)
-    assert again.equals(frame) and list(again.dtypes) == list(frame.dtypes)
-
-
 CONTRADICTION = "cut off, or fields that contradict each other"
 DAMAGE = [
     ("\n", "", CONTRADICTION),
