@@ -173,6 +173,10 @@ def dask_cluster(scheduler, num_workers=0):
     except (ImportError, OneLineError):
         _refuse_others(client)  # names a worker that has come since and differs
         raise
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        needed = "does the scheduler have this project on its path?"
+        raise WorkerError(f"scheduler = {scheduler!r}: {reason}; {needed}") from error
     except KilledWorker:
         needed = f"each needs {WORKER_MEMORY / 1e6:.0f} MB for each of its threads"
         raise WorkerError(f"one job has ended several workers; {needed}") from None

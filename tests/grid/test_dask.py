@@ -58,11 +58,11 @@ def program(name, *options, **environment):
 
 
 @contextmanager
-def scheduler_program(folder):
+def scheduler_program(folder, **environment):
     """Run a scheduler in a process of its own; yields it and its scheduler file."""
     file = folder / "scheduler.json"
     options = "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)
-    with program("dask_scheduler", *options) as process:
+    with program("dask_scheduler", *options, **environment) as process:
         wait_for(file.exists)
         yield process, str(file)
 
@@ -127,8 +127,7 @@ def test_workers_and_client_are_killed_and_the_next_search_ends_with_the_same_ta
 
 
 def test_workers_that_differ_are_named_at_the_start(scheduler, tmp_path):
-    (tmp_path / "helpers").mkdir()
-    (tmp_path / "helpers" / "__init__.py").write_text("raise ModuleNotFoundError('no helpers')")
+    (tmp_path / "helpers.py").write_text("raise ModuleNotFoundError('no helpers')")
     for environment, reason in [
         (OTHER_KERNELS, "a worker differs: BLAS kernels Katmai instead of .*; give it the same"),
         ({"PYTHONPATH": str(tmp_path)}, "no helpers"),
@@ -139,6 +138,16 @@ def test_workers_that_differ_are_named_at_the_start(scheduler, tmp_path):
                 workers.check("dask", 4, scheduler)
             with pytest.raises(search.SearchError, match="; 0 of 16 runs are saved; the same"):
                 train(scheduler, tmp_path / "runs")
+
+
+def test_a_scheduler_without_the_project_is_told(tmp_path):
+    (tmp_path / "helpers.py").write_text("raise ModuleNotFoundError('no helpers')")
+    with (
+        scheduler_program(tmp_path, PYTHONPATH=str(tmp_path)) as (_, file),
+        worker(file, *ONE_THREAD),
+        pytest.raises(search.SearchError, match="; does the scheduler have this project"),
+    ):
+        train(file, tmp_path / "runs")
 
 
 def test_a_late_worker_that_differs_ends_the_search_in_one_line(scheduler, expected, tmp_path):
