@@ -17,7 +17,7 @@ from helpers.grid.machine import blas_kernels
 
 SMALL_PRODUCT = 1_000_000
 """Multiply-adds up to which OpenBLAS takes its small-matrix kernels (measured, not documented)."""
-MOST_PIECES = 4
+MAX_PIECES = 4
 """Into how many small products a product may be cut; with more, cutting gains nothing."""
 
 
@@ -45,7 +45,7 @@ def adds_in_place(matrix, batch_size):
                50     49.2 -> 36.2  106. -> 116.  19.9 -> 20.0  58.8 -> 73.3
     =========  =====  ============  ============  ============  ============
     """
-    is_small = matrix[0].size * batch_size <= MOST_PIECES * SMALL_PRODUCT
+    is_small = matrix[0].size * batch_size <= MAX_PIECES * SMALL_PRODUCT
     return has_small_kernels(matrix.dtype) and is_small
 
 
@@ -66,9 +66,10 @@ def num_pieces(matrix, batch_size, length):
     too large for them is cut along an axis of some `length`. This is worth up to 40 % of it.
     """
     work = matrix.shape[-2] * matrix.shape[-1] * batch_size / SMALL_PRODUCT
-    if not has_small_kernels(matrix.dtype) or work > MOST_PIECES:
+    if not has_small_kernels(matrix.dtype) or work > MAX_PIECES:
         return 1
-    return next(count for count in range(1, length + 1) if length % count == 0 and work <= count)
+    counts = [count for count in range(1, length + 1) if length % count == 0 and work <= count]
+    return min(counts, default=1)  # an axis of one or two cannot be cut finely enough
 
 
 def cut_columns(matrix, B, out):

@@ -1,57 +1,57 @@
-"""The search: recipes -> trained runs, each one saved as it finishes, resumable, on any executor.
+"""The search: recipes -> trained runs, each one saved as it finishes, on any executor.
 
-What is stored of a run does not depend on the job that it was trained in, so a search takes up
-every run that an earlier one finished, and makes jobs from what is missing, for the workers that
+A search always goes on: runs that an earlier one has finished are read from disk, since their
+names hold all that decides their results. Jobs are made from what is missing, for the workers that
 there are. Left out on purpose: adaptive search (every run of the grid is wanted), the test images.
 """
 
 import time
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 from helpers.errors import OneLineError
-from helpers.grid.jobs import fingerprint, make_jobs
+from helpers.grid.jobs import make_jobs, total_cost
 from helpers.grid.machine import available_cores
-from helpers.grid.runs import Run, RunFolder, save, train_job
-from helpers.grid.workers import WorkerError
+from helpers.grid.runs import RunFolder, identity, train_job
 
-ATTEMPTS = 3
-"""How often in a row a pool of workers may die without having finished a run."""
 REPORT_EVERY = 2.0
 """Seconds between two reports of progress."""
+QUIET_SECONDS = 60.0
+"""Seconds without news of any worker after which the progress line says so."""
 
 
 class SearchStopped(OneLineError, KeyboardInterrupt):
     """Ctrl-C or the stop button ended a search; the message says how to go on."""
 
 
+class SearchError(OneLineError):
+    """Workers, or the disk, have ended a search; the message says why, and how to go on."""
+
+
 def search(
     recipes,
     folder,
     open_executor,
-    num_workers=0,
-    resume=False,
     on_progress=lambda line: None,
     beyond=(),
-    repeats=lambda found: (),
+    repeats=lambda runs: (),
 ):
-    """Train recipes, and take up again what a dead worker dropped.
+    """Train recipes, but for those that an earlier search has finished.
 
     Parameters
     ----------
-    recipes : list of helpers.sgd.Recipe
+    recipes : list of helpers.recipe.Recipe
         The grid.
     folder : str or Path
         Of the finished runs; made if needed.
     open_executor : callable
         Returns a context manager that yields a ``concurrent.futures.Executor``
-        (`helpers.grid.workers`).
-    num_workers : int
-        Workers for which jobs are made, if the executor does not tell; 0 for one per core.
-    resume : bool
-        Whether to take finished runs from `folder` instead of training them again.
+        (`helpers.grid.workers`). Jobs are made for its ``num_workers``, else for one per core.
     on_progress : callable
         Called with a line (str) at the start, every `REPORT_EVERY` seconds and as jobs finish.
-    beyond : list of helpers.sgd.Recipe
+    beyond : list of helpers.recipe.Recipe
         What is wanted beside the grid.
     repeats : callable
         Called with {recipe: `Run`} once the whole grid is there. The recipes that it gives join
@@ -60,197 +60,144 @@ def search(
     Returns
     -------
     dict
-        Recipe -> `Run`, of everything wanted.
+        Recipe -> `helpers.grid.runs.Run`, of everything wanted.
 
     Raises
     ------
     SearchStopped
         If it is interrupted.
-    WorkerError
-        If workers cannot be had, keep dying, are lost or are none of this version.
-    OSError
-        If a run cannot be saved; those saved before remain.
+    SearchError
+        If workers cannot be had, differ, die or are lost, or a run cannot be saved.
     """
-    state = _State(recipes, beyond, repeats, RunFolder(folder, resume))
-    failures = 0
+    identity.cache_clear()
+    search = _Search(RunFolder(Path(folder), identity()), recipes, repeats)
     try:
-        state.take_up()
-        on_progress(state.line())
-        while state.missing():
-            num_before = len(state.found)
-            try:
-                with open_executor() as executor:
-                    _train_missing(state, executor, num_workers, on_progress)
-            except BrokenExecutor:
-                failures = 1 if len(state.found) > num_before else failures + 1
-                if failures == ATTEMPTS:
-                    reason = "worker processes die again and again; is there too little memory?"
-                    raise WorkerError(reason) from None
-        on_progress(state.line())
+        search.folder.path.mkdir(parents=True, exist_ok=True)
+        search.want([*recipes, *beyond])
+        on_progress(search.line())
+        if search.missing():
+            with open_executor() as executor:
+                search.train(executor, on_progress)
+            on_progress(search.line())
     except KeyboardInterrupt:
-        raise SearchStopped(f"stopped; {state.saved()}") from None
-    except WorkerError as error:
-        raise WorkerError(f"{error}; {state.saved()}") from None
-    return state.found
+        raise SearchStopped(f"stopped; {search.saved()}") from None
+    except (OneLineError, OSError) as error:
+        raise SearchError(f"{error}; {search.saved()}") from None
+    return search.runs
 
 
-def _train_missing(state, executor, num_workers, on_progress):
-    """Hand in jobs until nothing is missing."""
-    num_workers = getattr(executor, "num_workers", num_workers or available_cores())
-    look = getattr(executor, "look", str)  # str() is "": nothing to tell
-    futures = {}
-    state.forget_jobs()
-    try:
-        while state.missing() or futures:
-            state.make_jobs(num_workers)
-            while state.queue and len(futures) < num_workers:
-                job = state.begin_next()
-                futures[executor.submit(train_job, job, state.folder.path)] = job
-            on_progress(state.line(look()))
-            finished, _ = wait(futures, REPORT_EVERY, FIRST_COMPLETED)
-            for future in finished:
-                job = futures.pop(future)
-                if future.cancelled():  # its worker was lost; the runs are missing again
-                    state.end(job)
-                else:
-                    state.save(job, future.result())
-            state.take_up()
-    finally:
-        for future in futures:
-            future.cancel()
-        state.forget_jobs()
-        state.take_up()
-
-
-class _State:
+class _Search:
     """What a search wants, what it has, and which jobs are on the way."""
 
-    def __init__(self, recipes, beyond, repeats, folder):
-        self.grid = dict.fromkeys(recipes)
-        self.wanted = self.grid | dict.fromkeys(beyond)
+    def __init__(self, folder, recipes, repeats):
         self.folder = folder
-        self.found = {}
-        self.queue = []
-        """Jobs that wait, the most urgent one last."""
-        self.in_training = []
-        self._repeats = repeats
-        self._passed = 0.0
-        """Cost of the jobs that this search has trained."""
-        self._start = time.monotonic()
+        self.grid = set(recipes)
+        self.repeats = repeats
+        """None once they are wanted."""
+        self.wanted = {}
+        """Recipes, in order; the values mean nothing."""
+        self.runs = {}
+        """Recipe -> Run."""
+        self.jobs = {}
+        """Future -> its job."""
+        self.start = time.monotonic()
+        self.cost_trained = 0.0
+        self.news = None
+        """How far runs and jobs were when they moved last."""
+        self.time_of_news = self.start
+
+    def want(self, recipes):
+        """Add recipes to those wanted; take what is on disk of them."""
+        self.wanted |= dict.fromkeys(recipes)
+        for recipe in recipes:
+            run = self.folder.load(recipe)
+            if run:
+                self.add(run)
+
+    def add(self, run):
+        """Note a run that is on disk; once the whole grid is, its repeats are wanted, too."""
+        self.runs[run.recipe] = replace(run, seconds=time.monotonic() - self.start)
+        if self.repeats and self.grid <= self.runs.keys():
+            repeats = self.repeats(self.runs)
+            self.repeats = None
+            self.want(repeats)
 
     def missing(self):
-        """List the recipes without a run; once the grid is there, its repeats among them."""
-        if self._repeats and self.grid.keys() <= self.found.keys():
-            self.wanted |= dict.fromkeys(self._repeats(self.found))
-            self._repeats = None
-            self.take_up()
-        return [recipe for recipe in self.wanted if recipe not in self.found]
+        """List the recipes without a run."""
+        return [recipe for recipe in self.wanted if recipe not in self.runs]
 
-    def take_up(self):
-        """Read the runs that have come to be on disk."""
-        seconds = time.monotonic() - self._start
-        for recipe in self.wanted:
-            if recipe not in self.found and (result := self.folder.read(recipe)):
-                scores = float(result["cross_entropy"]), float(result["accuracy"])
-                self.found[recipe] = Run(recipe, *scores, result["weights"], seconds)
+    def train(self, executor, on_progress):
+        """Hand in jobs until nothing is missing."""
+        try:
+            self.hand_in(executor)
+            while self.jobs:
+                on_progress(self.line())
+                finished, _ = wait(self.jobs, REPORT_EVERY, FIRST_COMPLETED)
+                for future in finished:
+                    self.take(future)
+                self.hand_in(executor)
+        finally:
+            for future in list(self.jobs):
+                future.cancel()
+                self.end(future)
 
-    def make_jobs(self, num_workers):
-        """Queue jobs for what is missing and not yet in one."""
-        taken = {recipe for job in self.queue + self.in_training for recipe in job.recipes}
-        new = [recipe for recipe in self.missing() if recipe not in taken]
-        if new:
-            self.queue += make_jobs(new, num_workers)
-            self.queue.sort(key=self._urgency)
+    def hand_in(self, executor):
+        """Submit jobs for what is missing and in no job yet, the most urgent one first."""
+        num_workers = getattr(executor, "num_workers", None) or available_cores()
+        in_jobs = {recipe for job in self.jobs.values() for recipe in job.recipes}
+        new = [recipe for recipe in self.missing() if recipe not in in_jobs]
+        for job in sorted(make_jobs(new, num_workers), key=self.urgency, reverse=True):
+            self.folder.epoch_file(job).write_bytes(b"")
+            self.jobs[executor.submit(train_job, job, self.folder)] = job
 
-    def _urgency(self, job):
+    def urgency(self, job):
         """Longest first; the grid's jobs count half as much again, since repeats wait for them."""
-        is_of_grid = any(recipe in self.grid for recipe in job.recipes)
-        return job.cost * (1.5 if is_of_grid else 1)
+        return job.cost if self.grid.isdisjoint(job.recipes) else 1.5 * job.cost
 
-    def begin_next(self):
-        """Take the most urgent job from the queue."""
-        job = self.queue.pop()
-        self.in_training.append(job)
-        self.folder.begin(job)
+    def take(self, future):
+        """Save what a worker has trained."""
+        for run in future.result():
+            self.folder.save(run)
+            self.add(run)
+        self.cost_trained += self.end(future).cost
+
+    def end(self, future):
+        """Forget a job, which is returned; if it is still in training, this ends it."""
+        job = self.jobs.pop(future)
+        self.folder.epoch_file(job).unlink(missing_ok=True)
         return job
-
-    def end(self, job):
-        """Note that a job is no longer in training."""
-        self.in_training.remove(job)
-        self.folder.end(job)
-
-    def save(self, job, results):
-        """Put on disk what a worker has trained and not put there itself."""
-        for recipe in job.recipes:
-            name = fingerprint(recipe)
-            if name not in results:
-                raise WorkerError(
-                    "a worker has another version of helpers, of NumPy or SciPy, or other BLAS "
-                    "kernels than this process"
-                )
-            if recipe not in self.found and not self.folder.read(recipe):
-                save(self.folder.path, name, results[name])
-        self._passed += job.cost
-        self.end(job)
-
-    def forget_jobs(self):
-        """Empty the queue: the executor is gone, or a new one has come."""
-        for job in list(self.in_training):
-            self.end(job)
-        self.queue.clear()
 
     def saved(self):
         """Say in a few words what is kept, and how to go on."""
-        num_runs = f"{len(self.found)} of {len(self.wanted)} runs are saved"
-        return f"{num_runs}; resume = True, or --resume, goes on from there"
+        num_runs = f"{len(self.runs)} of {len(self.wanted)} runs are saved"
+        return f"{num_runs}; the same search goes on from there"
 
-    def line(self, note=""):
-        """Say in one line how far the search is."""
-        epochs = {job: self.folder.epoch(job) for job in self.in_training}
-        parts = [job.cost * epoch / job.num_epochs for job, epoch in epochs.items()]
-        passed = self._passed + sum(parts)
-        left = sum(job.cost for job in self.queue + self.in_training) - sum(parts)
-        num_damaged = self.folder.num_damaged
-        damaged = f"damaged files, trained again: {num_damaged}" if num_damaged else ""
-        return progress_line(
-            self.found.values(),
-            num_wanted=len(self.wanted),
-            elapsed=time.monotonic() - self._start,
-            passed=passed,
-            left=left,
-            notes=[note, damaged],
-        )
+    def line(self):
+        """Say in one line how far the search is; the last one, which is recorded, has no times."""
+        words = [f"{len(self.runs)} of {len(self.wanted)} runs"]
+        accuracies = [run.accuracy for run in self.runs.values() if run.accuracy >= 0]
+        if accuracies:  # of runs that did not diverge
+            words.append(f"best {max(accuracies):.2%}")
+        if not self.missing():
+            return ", ".join(["done", *words])
+        return ", ".join([*words, *self.times()])
 
-
-def progress_line(runs, num_wanted, elapsed, passed, left, notes=()):
-    """Say in one line how far a search is; the time left is estimated from the jobs so far.
-
-    Parameters
-    ----------
-    runs : collection of Run
-    num_wanted : int
-    elapsed : float
-        Seconds since the start.
-    passed, left : float
-        Expected cost of what this search has trained, and of what is left.
-    notes : sequence of str
-        Said at the end; an empty one is not.
-    """
-    words = []
-    if len(runs) == num_wanted:
-        words.append("done")
-    elif passed:
-        words.append(f"about {_clock(elapsed * left / passed)} left")
-    else:
-        words.append("time left not measured yet")
-    words.append(f"{len(runs)} of {num_wanted} runs")
-    accuracies = [run.accuracy for run in runs if run.accuracy >= 0]  # not of diverged ones
-    if accuracies:
-        words.append(f"best {max(accuracies):.2%}")
-    words.append(f"{_clock(elapsed)} elapsed")
-    return "; ".join([", ".join(words), *filter(None, notes)])
+    def times(self):
+        """Say how long it has taken, what is left by the jobs so far, and if no news comes."""
+        now = time.monotonic()
+        epochs = {job: self.folder.epoch(job) for job in self.jobs.values()}
+        trained = self.cost_trained + sum(job.cost_until(epochs[job]) for job in epochs)
+        left = self.cost_trained + total_cost(epochs) - trained
+        words = [f"{_clock(now - self.start)} elapsed"]
+        if trained:
+            words.append(f"about {_clock((now - self.start) * left / trained)} left")
+        if self.news != (len(self.runs), epochs):
+            self.news = len(self.runs), epochs
+            self.time_of_news = now
+        if now - self.time_of_news >= QUIET_SECONDS:
+            words.append(f"no news from any worker for {_clock(now - self.time_of_news)}")
+        return words
 
 
 def _clock(seconds):
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes}:{seconds:02d}"
+    return timedelta(seconds=round(seconds))

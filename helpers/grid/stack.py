@@ -20,14 +20,31 @@ Left out: which runs should share a stack (`helpers.grid.jobs`).
 """
 
 import math
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from helpers import history, network, sgd
-from helpers.grid import jobs
 from helpers.grid.workspace import Workspace
 from helpers.threads import one_blas_thread
+
+
+def networks_of(recipes):
+    """Find the networks to train: at a constant rate, a shorter run is part of a longer one.
+
+    Returns
+    -------
+    dict
+        Recipe -> list of helpers.recipe.Recipe: the longest run of each network, and all runs that
+        are read from its training: it, shorter ones, and averages of its iterates.
+    """
+    runs_of = defaultdict(list)
+    for recipe in dict.fromkeys(recipes):
+        length = 0 if recipe.schedule == "constant" else recipe.num_epochs
+        steps = replace(recipe, num_epochs=length, average_epochs=0)
+        runs_of[steps].append(recipe)
+    return {max(runs, key=lambda recipe: recipe.num_epochs): runs for runs in runs_of.values()}
 
 
 def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: None):
@@ -35,7 +52,7 @@ def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: Non
 
     Parameters
     ----------
-    recipes : sequence of helpers.sgd.Recipe
+    recipes : sequence of helpers.recipe.Recipe
         With one batch_size, and one width of all hidden layers or equal layer_sizes.
     training : helpers.data.Images
     dtype : dtype
@@ -53,10 +70,16 @@ def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: Non
     ValueError
         If the recipes cannot share a stack.
     """
-    one_blas_thread()
-    stack = Stack(recipes, training, dtype)
+    return train_networks(networks_of(recipes), training, dtype, on_epoch)
+
+
+def train_networks(networks, training, dtype=np.float32, on_epoch=lambda epoch, ended: None):
+    """Train what `networks_of` gives; else as `train`."""
+    stack = Stack(networks, training, dtype)
+    recipes = [recipe for runs in networks.values() for recipe in runs]
     means = {recipe: history.RunningMean() for recipe in recipes}
-    found = {}
+    trained = {}
+    one_blas_thread()
     with sgd.quiet_overflow():
         for epoch in range(1 + max(recipe.num_epochs for recipe in recipes)):
             if epoch > 0:
@@ -64,8 +87,8 @@ def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: Non
             ends_here = [recipe for recipe in recipes if recipe.num_epochs == epoch]
             ended = {recipe: means[recipe].over(stack.read(recipe)) for recipe in ends_here}
             on_epoch(epoch, ended)
-            found |= ended
-    return found
+            trained |= ended
+    return trained
 
 
 def train_epoch(stack, epoch, means):
@@ -104,14 +127,14 @@ class Stack:
 
     Parameters
     ----------
-    recipes : sequence of helpers.sgd.Recipe
-        As for `train`.
+    networks : dict
+        As `networks_of` gives it; its recipes as for `train`.
     training : helpers.data.Images
     dtype : dtype
 
     Attributes
     ----------
-    members : list of helpers.sgd.Recipe
+    members : list of helpers.recipe.Recipe
         One for each network, the deepest first: the longest of the runs that are read from it.
     hidden : list of (int, int)
         For each hidden layer, how many networks have it, and its units.
@@ -125,11 +148,10 @@ class Stack:
         The other layers: the hidden ones, then the last ones, one for each depth.
     """
 
-    def __init__(self, recipes, training, dtype=np.float32):
-        runs_of = jobs.checkpoints(recipes)
-        self.members = sorted(runs_of, key=lambda member: -len(member.layer_sizes))
+    def __init__(self, networks, training, dtype=np.float32):
+        self.members = sorted(networks, key=lambda member: -len(member.layer_sizes))
         check_members(self.members)
-        self._place = {run: k for k, member in enumerate(self.members) for run in runs_of[member]}
+        self._index = {run: k for k, member in enumerate(self.members) for run in networks[member]}
         self.share_minibatches = len({member.shuffle_seed for member in self.members}) == 1
         self.images = training.images.astype(dtype, copy=False)
         num_classes = self.members[0].layer_sizes[-1]
@@ -147,24 +169,22 @@ class Stack:
         for number in range(depths[0]):
             count = sum(depth > number for depth in depths)
             self.hidden.append((count, sizes[number + 1]))
-        places = place_layers(depths)
+        others = arrange_layers(depths)
         shapes = [(num_members, sizes[1], sizes[0]), (num_members, sizes[1], 1)]
-        shapes += [shape_of(sizes, *place) for place in places]
-        total = sum(math.prod(shape) for shape in shapes)
-        self.weights, self.change = np.empty(total, dtype), np.empty(total, dtype)
-        self.first_matrix, self.biases, *matrices = split(self.weights, shapes)
-        self.first_change, self.bias_changes, *changes = split(self.change, shapes)
-        for place, matrix, change in zip(places, matrices, changes, strict=True):
-            self.layers.append(Layer(*place, matrix, change))
+        shapes += [shape_of(sizes, *layer) for layer in others]
+        self.weights, self.first_matrix, self.biases, *matrices = make_views(shapes, dtype)
+        self.change, self.first_change, self.bias_changes, *changes = make_views(shapes, dtype)
+        for layer, matrix, change in zip(others, matrices, changes, strict=True):
+            self.layers.append(Layer(*layer, matrix, change))
 
     def _layers_of(self, k):
         """View the k-th network as `layers`, [(W_1, b_1), ...], as `helpers.network` wants them."""
-        found = [(self.first_matrix[k], self.biases[k, :, 0])]
+        own = [(self.first_matrix[k], self.biases[k, :, 0])]
         for layer in self.layers:
             if layer.members.start <= k < layer.members.stop:
-                own = k - layer.members.start
-                found.append((layer.W[own], layer.matrix[own, :, -1]))
-        return found
+                number = k - layer.members.start
+                own.append((layer.W[number], layer.matrix[number, :, -1]))
+        return own
 
     def _write(self, k, weights):
         layers = network.unpack(weights, self.members[k].layer_sizes)
@@ -174,7 +194,7 @@ class Stack:
 
     def read(self, recipe):
         """Copy the present weights of a run, shape (P,)."""
-        return network.pack(self._layers_of(self._place[recipe]))
+        return network.pack(self._layers_of(self._index[recipe]))
 
     def set_rates(self, epoch):
         """Take the learning rates of an epoch, and the factors by which L2 shrinks matrices."""
@@ -224,8 +244,8 @@ def check_members(members):
             raise ValueError(f"{member} cannot share a stack with {first}")
 
 
-def place_layers(depths):
-    """Find the layers from the second on of networks with so many hidden layers.
+def arrange_layers(depths):
+    """List the layers from the second on of networks with so many hidden layers.
 
     Parameters
     ----------
@@ -237,25 +257,27 @@ def place_layers(depths):
     list of (int, slice, bool)
         As in `Layer`: level, members, is_last.
     """
-    found = []
+    layers = []
     for level in range(1, depths[0]):
         count = sum(depth > level for depth in depths)
-        found.append((level, slice(0, count), False))
+        layers.append((level, slice(0, count), False))
     for depth in dict.fromkeys(depths):
         if depth > 0:  # without a hidden layer the first layer is the last
             first = depths.index(depth)
-            found.append((depth, slice(first, first + depths.count(depth)), True))
-    return found
+            layers.append((depth, slice(first, first + depths.count(depth)), True))
+    return layers
 
 
 def shape_of(sizes, level, members, is_last):
-    """Say the shape of [W b] of a layer as `place_layers` gives it."""
+    """Say the shape of [W b] of a layer as `arrange_layers` gives it."""
     n_out = sizes[-1] if is_last else sizes[level + 1]
     return members.stop - members.start, n_out, sizes[level] + 1
 
 
-def split(vector, shapes):
-    """View a vector as arrays, one after the other."""
+def make_views(shapes, dtype):
+    """Make a vector, and arrays that are views of it, one after the other; vector first."""
     ends = np.cumsum([math.prod(shape) for shape in shapes])
+    vector = np.empty(ends[-1], dtype)
     parts = np.split(vector, ends[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    views = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    return vector, *views

@@ -7,13 +7,14 @@ pictures (`helpers.figures`).
 """
 
 import io
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
 
 from helpers.errors import OneLineError
 from helpers.files import write_text
+from helpers.grid.runs import Run
 from helpers.recipe import Recipe
 
 FACTORS = ["num_hidden_layers", "num_units", "learning_rate", "batch_size", "num_epochs"]
@@ -48,7 +49,7 @@ def to_frame(runs):
     Parameters
     ----------
     runs : iterable
-        Of objects with a recipe, a cross_entropy and an accuracy (`helpers.grid.search.Run`).
+        Of helpers.grid.runs.Run, or others with a recipe, a cross_entropy and an accuracy.
 
     Returns
     -------
@@ -59,43 +60,37 @@ def to_frame(runs):
 
     rows = []
     for run in runs:
+        hidden = run.recipe.layer_sizes[1:-1]
         row = asdict(run.recipe)
+        row["num_hidden_layers"] = len(hidden)
+        row["num_units"] = max(hidden, default=0)
         row["layer_sizes"] = "-".join(map(str, run.recipe.layer_sizes))
-        row |= _sizes(run.recipe)
-        row |= {"cross_entropy": run.cross_entropy, "accuracy": run.accuracy}
+        row["cross_entropy"] = run.cross_entropy
+        row["accuracy"] = run.accuracy
         row["diverged"] = bool(np.isnan(run.accuracy))
         rows.append(row)
     return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
 
 
-def _sizes(recipe):
-    """Give the two factors that are not fields of a recipe."""
-    hidden = recipe.layer_sizes[1:-1]
-    return {"num_hidden_layers": len(hidden), "num_units": max(hidden, default=0)}
-
-
 def recipe_of(row):
     """Give the recipe of a row, as `DataFrame.itertuples` gives rows."""
-    return Recipe(
-        layer_sizes=tuple(int(size) for size in row.layer_sizes.split("-")),
-        num_epochs=row.num_epochs,
-        batch_size=row.batch_size,
-        learning_rate=row.learning_rate,
-        alpha=row.alpha,
-        schedule=row.schedule,
-        average_epochs=row.average_epochs,
-        seed=row.seed,
-        shuffle_seed=row.shuffle_seed,
-    )
+    values = {field.name: getattr(row, field.name) for field in fields(Recipe)}
+    values["layer_sizes"] = tuple(map(int, row.layer_sizes.split("-")))
+    return Recipe(**values)
 
 
 def write_table(path, table):
     """Replace a table (CSV) atomically; values of a diverged run stay empty."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    write_text(path, to_csv(table))
+
+
+def to_csv(table):
+    """Write a table as text, one line a run."""
+    return table.to_csv(index=False, lineterminator="\n")
 
 
 def read_table(path):
-    """Read a table back.
+    """Read a table back: its runs, tabulated again, must give the same text.
 
     Raises
     ------
@@ -107,42 +102,19 @@ def read_table(path):
     path = Path(path)
     try:
         text = path.read_text("utf-8")
-        num_commas = {line.count(",") for line in text.splitlines()}
-        if not text.endswith("\n") or len(num_commas) > 1:
-            raise ValueError("cut off")
         table = pd.read_csv(io.StringIO(text), dtype=TYPES)
-        _check(table)
-    except (OSError, ValueError) as error:
+        scores_are_possible = table.accuracy.between(0, 1) & table.cross_entropy.between(0, 1e308)
+        if not (scores_are_possible | table.diverged).all():
+            raise ValueError("scores that cannot be")
+        runs = []
+        for row in table.itertuples():
+            runs.append(Run(recipe_of(row), row.cross_entropy, row.accuracy, weights=None))
+        if to_csv(to_frame(runs)) != text:
+            raise ValueError("cut off, or fields that contradict each other")
+    except (OSError, ValueError, AttributeError, OneLineError) as error:
         reason = str(error).splitlines()[0]
         raise TableError(f"{path.name}: cannot be read ({reason}); run part C again") from None
     return table
-
-
-def _check(table):
-    """Raise ValueError if a column is missing or a row holds no possible result."""
-    if list(table) != list(TYPES):
-        raise ValueError("not the columns of a table of runs")
-    for line, row in enumerate(table.itertuples(), start=2):
-        scores = [row.cross_entropy, row.accuracy]
-        if row.diverged:
-            is_possible = np.isnan(scores).all()
-        else:
-            is_possible = 0 <= row.cross_entropy < np.inf and 0 <= row.accuracy <= 1
-        if not (is_possible and _is_recipe(row)):
-            raise ValueError(f"line {line} holds no possible result")
-
-
-def _is_recipe(row):
-    """Tell whether a row's fields are possible, and its factors those of its layers."""
-    sizes = {"num_hidden_layers": row.num_hidden_layers, "num_units": row.num_units}
-    counts = [row.num_epochs, row.average_epochs, row.seed, row.shuffle_seed]
-    return (
-        sizes == _sizes(recipe_of(row))
-        and np.isfinite([row.learning_rate, row.alpha]).all()
-        and row.schedule in ("constant", "cosine")
-        and min(counts) >= 0
-        and row.batch_size >= 1
-    )
 
 
 def ranked(table):
@@ -181,10 +153,10 @@ def over_seeds(table):
     """
     shared = [name for name in table if name not in SCORES_AND_SEEDS]
     accuracy = table.groupby(shared, sort=False).accuracy
-    found = accuracy.agg(
+    means = accuracy.agg(
         first_accuracy="first", mean="mean", sd="std", num_seeds="size", accuracies=list
     )
-    return found.reset_index().sort_values("mean", ascending=False, ignore_index=True)
+    return means.reset_index().sort_values("mean", ascending=False, ignore_index=True)
 
 
 def to_records(table):

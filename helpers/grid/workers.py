@@ -1,43 +1,39 @@
-"""Where jobs are trained: processes on this machine, or a Dask cluster.
+"""Where jobs are trained: in this process, in processes on this machine, or on a Dask cluster.
 
-Both give a ``concurrent.futures.Executor``, and `helpers.grid.search` takes any other one as well
-(CLUSTERS.md shows how). An executor may offer three things more: ``num_workers``, for which jobs
-are made; ``look()``, called every few seconds, which says why work does not move; and futures that
-are cancelled when their worker is lost or unfit, so that the search hands in the job again.
-
-Left out: starting a cluster, which is the business of the cluster's own tools.
+Each gives a ``concurrent.futures.Executor`` with an attribute ``num_workers``, for which jobs are
+made. Left out: starting a cluster, which is the business of the cluster's own tools (CLUSTERS.md).
 """
 
-import json
 import logging
 import multiprocessing
 import os
-import pickle
-import re
 import signal
 import threading
-import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
+from contextlib import contextmanager
 from functools import partial
 
-from helpers import data, files
+import psutil
+
+from helpers import files
 from helpers.errors import OneLineError
-from helpers.grid.jobs import identity
-from helpers.grid.machine import available_cores, available_memory
+from helpers.grid.machine import available_cores
+from helpers.grid.runs import WorkerError, check_identity, identity
 
 WORKER_MEMORY = 320_000_000
-"""Bytes that a worker needs at its peak (measured; CLUSTERS.md says how)."""
+"""Bytes that a worker needs at its peak (measured)."""
+START_SECONDS = 60
+"""How long processes may take to start."""
 CONNECT_SECONDS = 20
-"""How long a scheduler, or a worker that is asked whether it fits, may take to answer."""
-PATIENCE = 60.0
-"""Seconds for which a search waits while there are workers and none of them can train."""
+"""How long a scheduler may take to answer."""
 UNKNOWN_SIZE = 8
 """Workers for which jobs are made while a cluster has none yet."""
-
-
-class WorkerError(OneLineError):
-    """There are no workers, or they cannot be used; the message says why."""
 
 
 def executor_for(executor, num_workers=0, scheduler=""):
@@ -48,8 +44,8 @@ def executor_for(executor, num_workers=0, scheduler=""):
     executor : str
         "processes" or "dask".
     num_workers : int
-        Processes, 0 for as many as cores and memory allow; or how many workers a cluster will
-        have, 0 for those that it has.
+        Processes, 0 for as many as there are cores, and never more than fit into the memory that
+        is free now; or how many workers a cluster will have, 0 for those that it has.
     scheduler : str
         Of Dask: its address, e.g. "tcp://host:8786", or the path of its scheduler file.
 
@@ -60,38 +56,85 @@ def executor_for(executor, num_workers=0, scheduler=""):
     """
     if executor == "dask":
         return partial(dask_cluster, scheduler, num_workers)
-    return partial(processes, num_workers)
+    fitting = psutil.virtual_memory().available // WORKER_MEMORY
+    number = min(num_workers or available_cores(), fitting)
+    return partial(processes, number) if number > 1 else this_process
+
+
+def check(executor, num_workers=0, scheduler=""):
+    """Find out, in seconds, whether training can work; for use before a long run begins.
+
+    Raises
+    ------
+    WorkerError
+        If it cannot; see `processes` and `dask_cluster`.
+    """
+    with executor_for(executor, num_workers, scheduler)():
+        pass
 
 
 @contextmanager
-def processes(num_workers=0):
-    """Open a pool of processes on this machine; they end with the block, whatever ends it.
+def this_process():
+    """Train in a thread of this process, which needs no other process and no semaphores.
 
-    There are no more of them than fit into the memory that is free now.
+    If the block is left while it trains, it ends after the epoch (`helpers.grid.runs.train_job`).
     """
-    wanted = num_workers or available_cores()
-    fitting = max(1, available_memory() // WORKER_MEMORY)
-    number = min(wanted, fitting)
-    context = multiprocessing.get_context("spawn")
-    children_before = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(number, context, initializer=_start_worker)
-    executor.num_workers = number
-    if number < wanted:
-        executor.look = lambda: f"memory for {number} instead of {wanted} processes"
+    executor = ThreadPoolExecutor(1)
+    executor.num_workers = 1
     try:
         yield executor
     finally:
+        executor.shutdown(wait=False)
+
+
+@contextmanager
+def processes(num_workers):
+    """Open a pool of processes on this machine; they end with the block, whatever ends it.
+
+    Raises
+    ------
+    WorkerError
+        If they cannot be started (no semaphores, a limit of processes), or one dies.
+    """
+    children_before = set(multiprocessing.active_children())
+    executor = None
+    try:
+        executor = _start_pool(num_workers)
+        yield executor
+    except BrokenExecutor:
+        raise WorkerError(
+            "a process has died; is memory, or the number of processes, low?"
+        ) from None
+    finally:
         for process in set(multiprocessing.active_children()) - children_before:
-            process.terminate()
-        # A pool that is interrupted while it starts has a thread that cannot be joined.
-        with suppress(RuntimeError):
+            process.kill()
+            process.join()
+        if executor:
             executor.shutdown(cancel_futures=True)
+
+
+def _start_pool(num_workers):
+    """Start a pool, and wait until its processes are there."""
+    context = multiprocessing.get_context("spawn")
+    try:
+        executor = ProcessPoolExecutor(num_workers, context, initializer=_start_worker)
+        for answer in [executor.submit(os.getpid) for _ in range(num_workers)]:
+            answer.result(START_SECONDS)
+    except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: no thread, no process
+        reason = str(error) or f"no answer within {START_SECONDS} s"
+        raise WorkerError(
+            f"num_workers = {num_workers}: processes cannot be started here ({reason}); they "
+            "need a writable /dev/shm and no low limit of processes; num_workers = 1 needs neither"
+        ) from None
+    executor.num_workers = num_workers
+    return executor
 
 
 def _start_worker():
     """Hold a worker to the life of its parent, which alone hears Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    identity()
 
 
 def _end_with_parent():
@@ -116,42 +159,43 @@ def dask_cluster(scheduler, num_workers=0):
     Raises
     ------
     WorkerError
-        If Dask is not installed or no scheduler answers.
+        If Dask is not installed, no scheduler answers or it is lost, a worker would not train as
+        this process, or one job ends several workers.
     """
     client = _connect(scheduler)
+    from distributed import KilledWorker
+
     try:
-        yield DaskExecutor(client, scheduler, num_workers)
+        _refuse_others(client)
+        executor = client.get_executor(pure=False)
+        executor.num_workers = num_workers or sum(client.nthreads().values()) or UNKNOWN_SIZE
+        yield executor
+    except (ImportError, OneLineError):
+        _refuse_others(client)  # names a worker that has come since and differs
+        raise
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        needed = "does the scheduler have this project on its path?"
+        raise WorkerError(f"scheduler = {scheduler!r}: {reason}; {needed}") from error
+    except KilledWorker:
+        needed = f"each needs {WORKER_MEMORY / 1e6:.0f} MB for each of its threads"
+        raise WorkerError(f"one job has ended several workers; {needed}") from None
+    except CancelledError:
+        raise WorkerError(f"scheduler = {scheduler!r}: the connection is lost") from None
     finally:
         client.close(timeout=2)
 
 
-def check_cluster(scheduler):
-    """Find out, in seconds, whether a Dask cluster can be used; for use before a long run begins.
-
-    A cluster without workers passes, since they may be queued or started on demand.
-
-    Raises
-    ------
-    WorkerError
-        If Dask is not installed, no scheduler answers, or there are workers and none can train.
-    """
-    client = _connect(scheduler)
+def _refuse_others(client):
+    """Raise WorkerError if a worker of a cluster would not train as this process."""
+    question = client._run, check_identity, identity()  # as client.run, which has no timeout
     try:
-        answers = {}
-        for address in client.scheduler_info()["workers"]:
-            executor = client.get_executor(pure=False, workers=[address])
-            answers[executor.submit(_make_call(), _packed(str))] = address
-        wait(answers, CONNECT_SECONDS)
-        unfit = {}
-        for answer, address in answers.items():
-            if answer.done() and not answer.cancelled() and answer.exception() is None:
-                _, reason, _ = answer.result()
-                if reason:
-                    unfit[address] = reason
-    finally:
-        client.close(timeout=2)
-    if unfit and len(unfit) == len(answers):
-        raise WorkerError(_nobody_fits(scheduler, unfit))
+        errors = client.sync(*question, on_error="return", callback_timeout=CONNECT_SECONDS)
+    except TimeoutError:
+        return  # each job asks again
+    for address, error in errors.items():
+        if error and not isinstance(error, OSError):  # which says that a worker has just gone
+            raise WorkerError(f"{address}: {error}")
 
 
 def _connect(scheduler):
@@ -161,13 +205,16 @@ def _connect(scheduler):
     except ImportError:
         needed = "executor = 'dask' needs Dask: pip install 'dask[distributed]'"
         raise WorkerError(needed) from None
-    for name in ("distributed", "distributed.client"):  # what they log, we say in one line
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    # What it logs, we say in one line.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+    file = files.resolve(scheduler)
+    where = {"scheduler_file": str(file)} if file.is_file() else {"address": scheduler}
+    where |= {"timeout": CONNECT_SECONDS, "set_as_default": False}
     connected = Future()
 
     def connect():
         try:
-            connected.set_result(distributed.Client(**_place(scheduler), set_as_default=False))
+            connected.set_result(distributed.Client(**where))
         except Exception as error:  # whatever answers there may send anything
             connected.set_exception(error)
 
@@ -180,172 +227,3 @@ def _connect(scheduler):
         raise WorkerError(
             f"scheduler = {scheduler!r}: no Dask scheduler can be reached there ({reason})"
         ) from None
-
-
-def _place(scheduler):
-    """Tell Dask's client where a scheduler is: an address, or else the path of a file."""
-    if re.fullmatch(r"(\w+://)?[^/\s]+:\d+|\w+://.*", scheduler):
-        return {"address": scheduler, "timeout": CONNECT_SECONDS}
-    path = files.resolve(scheduler)
-    json.loads(path.read_text("utf-8"))["address"]  # the client would wait for a missing file
-    return {"scheduler_file": str(path), "timeout": CONNECT_SECONDS}
-
-
-class DaskExecutor(Executor):
-    """The executor of a Dask cluster, which leaves out workers that do not fit.
-
-    Jobs wait in Dask's own queue, so that clusters that grow with their work do. A worker that
-    cannot train as this process would sends its job back; from then on jobs go to the others
-    only. What is sent is code and bytes, since Dask's scheduler need not have the project.
-    """
-
-    def __init__(self, client, scheduler, num_workers):
-        self._client = client
-        self._scheduler = scheduler
-        self._unfit = {}
-        """Address of a worker -> why it cannot train."""
-        self._waiting = []
-        """(future, content) of jobs that nobody can be given."""
-        self._sent = []
-        """(Dask's future, workers that it may go to) of jobs that not all workers can be given."""
-        self._stuck_since = None
-        threads = [worker["nthreads"] for worker in self._workers().values()]
-        self.num_workers = num_workers or sum(threads) or UNKNOWN_SIZE
-
-    def submit(self, function, /, *arguments):
-        """Hand in a call; its future is cancelled if the worker does not fit or is lost."""
-        future = Future()
-        self._waiting.append((future, _packed(function, *arguments)))
-        self._send(self._workers())
-        return future
-
-    def look(self):
-        """Say why work does not move, or who is left out; "" if all is well.
-
-        Raises
-        ------
-        WorkerError
-            If the scheduler is lost, or for `PATIENCE` seconds no worker has been able to train.
-        """
-        workers = self._workers()
-        self._unfit = {name: why for name, why in self._unfit.items() if name in workers}
-        for future, allowed in self._sent:
-            if not allowed & workers.keys():
-                future.cancel()
-        self._sent = [(future, allowed) for future, allowed in self._sent if not future.done()]
-        self._send(workers)
-        if not workers:
-            return f"waiting for a worker of {self._scheduler}, which has none"
-        if len(self._unfit) < len(workers):
-            self._stuck_since = None
-            return f"left out: {_one_of(self._unfit)}" if self._unfit else ""
-        self._stuck_since = self._stuck_since or time.monotonic()
-        if time.monotonic() - self._stuck_since > PATIENCE:
-            raise WorkerError(_nobody_fits(self._scheduler, self._unfit))
-        return _nobody_fits(self._scheduler, self._unfit)
-
-    def _workers(self):
-        """Ask the scheduler for its workers, a dict; the client tries to connect again itself."""
-        try:
-            return self._client.scheduler_info()["workers"]
-        except Exception as error:  # OSError, or a KeyError deep in a client that has given up
-            raise WorkerError(f"scheduler = {self._scheduler!r}: the connection is lost") from error
-
-    def _send(self, workers):
-        """Hand waiting jobs to Dask, unless there are workers and none fits."""
-        fit = workers.keys() - self._unfit.keys()
-        if workers and not fit:
-            return
-        executor = self._client.get_executor(pure=False)
-        if self._unfit:
-            executor = self._client.get_executor(pure=False, workers=list(fit))
-        while self._waiting:
-            future, content = self._waiting.pop(0)
-            answer = executor.submit(_make_call(), content)
-            answer.add_done_callback(partial(self._receive, future))
-            if self._unfit:
-                self._sent.append((answer, fit))
-
-    def _receive(self, future, answer):
-        """Pass on the answer of a worker."""
-        if answer.cancelled():
-            _cancel(future)
-        elif answer.exception() is not None:
-            future.set_exception(_translated(answer.exception()))
-        else:
-            address, reason, result = answer.result()
-            if reason:
-                self._unfit[address] = reason
-                _cancel(future)
-            else:
-                future.set_result(result)
-
-
-def _cancel(future):
-    future.cancel()
-    future.set_running_or_notify_cancel()  # wakes up who waits for it
-
-
-def _translated(error):
-    """Say in our own words that Dask has given up a job; other errors remain what they are."""
-    if type(error).__name__ != "KilledWorker":
-        return error
-    return WorkerError(
-        f"one job has ended several workers (the last was {error.last_worker.address}); does each "
-        f"have {WORKER_MEMORY / 1e6:.0f} MB of memory for each of its threads?"
-    )
-
-
-def _make_call():
-    """Make the function that a worker is given.
-
-    A function inside a function is sent as code. A worker without the project can run it, too,
-    and say what is missing.
-    """
-
-    def call(content):
-        import pickle
-
-        from distributed import get_worker
-
-        address = get_worker().address
-        try:
-            function, arguments = pickle.loads(content)
-        except Exception as error:
-            return address, f"{type(error).__name__}: {error}", None
-        return address, *function(*arguments)
-
-    return call
-
-
-def _packed(function, *arguments):
-    """Pack what `_make_call` runs: a call, and what the worker has to have in common with us."""
-    return pickle.dumps((_call_if_fit, (identity(), function, arguments)))
-
-
-def _call_if_fit(expected, function, arguments):
-    """Give (why this process does not fit, None), or ("", what the function returns)."""
-    try:
-        data.load_training()
-    except data.DataError as error:
-        return str(error), None
-    found = identity()
-    differences = [
-        f"{name} {found[name]} instead of {expected[name]}"
-        for name in expected
-        if found[name] != expected[name]
-    ]
-    if differences:
-        return ", ".join(differences), None
-    return "", function(*arguments)
-
-
-def _nobody_fits(scheduler, unfit):
-    return f"none of the {len(unfit)} workers of {scheduler} can train: {_one_of(unfit)}"
-
-
-def _one_of(unfit):
-    """Name one worker that does not fit, and the reason."""
-    address, reason = next(iter(unfit.items()))
-    others = f" (and {len(unfit) - 1} more)" if len(unfit) > 1 else ""
-    return f"{address}: {reason}{others}"

@@ -86,8 +86,8 @@ class Workspace:
     def _make_levels(self, batch_size):
         """Make the arrays of the hidden layers."""
         shapes = [(count, num_units + 1, batch_size) for count, num_units in self.stack.hidden]
-        largest = max(map(math.prod, shapes), default=0)
-        zeros = np.zeros(largest, self.stack.weights.dtype)  # shared by all: less to fetch
+        size = max(map(math.prod, shapes), default=0)
+        zeros = np.zeros(size, self.stack.weights.dtype)  # shared by all: less to fetch
         self.levels = {}
         for number, shape in enumerate(shapes, start=1):
             self.levels[number] = make_level(shape, zeros)

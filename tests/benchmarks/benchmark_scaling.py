@@ -69,11 +69,12 @@ def measure_stacks():
 
 def running(make_stack, training, shape, size):
     """Make a function that takes some steps of a stack of equal networks."""
+    from helpers.grid.stack import networks_of
     from helpers.recipe import Recipe
 
     sizes = (784, *[shape.num_units] * shape.num_hidden_layers, 10)
     recipes = [Recipe(sizes, 100, shape.batch_size, 0.01, seed=seed) for seed in range(size)]
-    stack = make_stack(recipes, training)
+    stack = make_stack(networks_of(recipes), training)
     stack.set_rates(0)
     batches = stack.minibatches(0)[:300]
 
@@ -127,8 +128,8 @@ def time_needed(runs, num_workers, model):
     made = jobs.make_jobs(runs, num_workers)  # by the project's own cost model, as in earnest
     step, each, product = model
     with mock.patch.multiple(jobs, STEP=step, NETWORK=each, PRODUCT=product):
-        timed = [jobs.Job(job.recipes) for job in made]  # a job keeps the cost that it had
-        return jobs.time_needed(timed, num_workers) / 1e6
+        timed = [jobs.Job(job.networks) for job in made]  # a job keeps the cost that it had
+        return jobs.time_needed(timed, num_workers) * 54_000 / 1e6  # a cost is that of an image
 
 
 def train_in_earnest(runs, num_workers):

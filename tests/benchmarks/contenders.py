@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from helpers import network, sgd
-from helpers.grid.stack import Stack
+from helpers.grid.stack import Stack, networks_of
 from helpers.recipe import Recipe
 
 RATES = 0.01, 0.005, 0.05
@@ -54,7 +54,7 @@ def stack_of(shape, material, num_members=1, depths=None):
         for each in [shape._replace(num_hidden_layers=d) for d in depths or [shape[1]]]
         for k in range(num_members)
     ]
-    stack = Stack(recipes, material.training)
+    stack = Stack(networks_of(recipes), material.training)
     stack.set_rates(0)
     return stack
 

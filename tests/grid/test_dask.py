@@ -1,19 +1,15 @@
 """The grid on Dask clusters: real schedulers and workers on this machine's loopback."""
 
-import json
 import logging
 import os
 import re
-import shutil
+import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from functools import partial
+from contextlib import ExitStack, contextmanager
 
-import dask
 import pytest
 from distributed import Client, LocalCluster
 
@@ -22,6 +18,7 @@ from helpers.grid import search, workers
 from tests.grid.grids import content, in_this_process, recipes
 
 ONE_THREAD = "--nthreads", "1", "--no-nanny"
+OTHER_KERNELS = {"OPENBLAS_CORETYPE": "Prescott"}
 LOCAL = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": logging.CRITICAL}
 
 
@@ -29,6 +26,11 @@ LOCAL = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": logging
 def expected(tmp_path_factory):
     """The small grid, trained without Dask."""
     return content(search.search(recipes(), tmp_path_factory.mktemp("runs"), in_this_process))
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(search, "REPORT_EVERY", 0.2)
 
 
 @pytest.fixture
@@ -39,46 +41,53 @@ def scheduler():
 
 
 @contextmanager
-def program(name, *options, folder=PROJECT, **environment):
+def program(name, *options, **environment):
     """Run a program of Dask's command line in a process of its own; it is killed at the end."""
     command = [sys.executable, "-m", f"distributed.cli.{name}", *options, "--no-dashboard"]
-    environment = os.environ | {"PYTHONPATH": str(folder)} | environment
-    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL) as made:
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)} | environment
+    pipes = {"cwd": environment["PYTHONPATH"], "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
         try:
-            yield made
+            yield process
         finally:
-            with suppress(OSError):
-                made.terminate()
+            process.terminate()
             try:
-                made.wait(5)
+                process.wait(5)
             except subprocess.TimeoutExpired:
-                made.kill()
+                process.kill()
 
 
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
+@contextmanager
+def scheduler_program(folder, **environment):
+    """Run a scheduler in a process of its own; yields it and its scheduler file."""
+    file = folder / "scheduler.json"
+    options = "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)
+    with program("dask_scheduler", *options, **environment) as process:
+        wait_for(file.exists)
+        yield process, str(file)
+
+
+def worker(scheduler, *options, **environment):
+    """Run a worker of a scheduler, given by its address or its file, until it has joined."""
+    where = [scheduler] if "://" in scheduler else ["--scheduler-file", scheduler]
+    return program("dask_worker", *where, *options, **environment)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)
 
 
-def num_workers(scheduler):
+def wait_for_workers(scheduler, number):
     with Client(scheduler, set_as_default=False) as client:
-        return len(client.scheduler_info()["workers"])
+        client.wait_for_workers(number, 60)
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr(search, "REPORT_EVERY", 0.2)
-
-
-def worker(scheduler, *options, **more):
-    return program("dask_worker", scheduler, *options, **more)
-
-
-def train(scheduler, folder, resume=False, on_progress=lambda line: None):
+def train(scheduler, folder, on_progress=lambda line: None):
     where = workers.executor_for("dask", 4, scheduler)
-    return content(search.search(recipes(), folder, where, 0, resume, on_progress))
+    return content(search.search(recipes(), folder, where, on_progress))
 
 
 @pytest.mark.parametrize("threads", [["1", "--no-nanny"], ["4", "--no-nanny"], ["4"]])
@@ -86,191 +95,128 @@ def test_a_search_waits_for_a_worker_and_any_threads_give_the_same(
     scheduler, expected, tmp_path, threads
 ):
     with ExitStack() as started:
-        seen = []
+        lines = []
 
-        def start_when_waited_for(line):
-            if "waiting for a worker" in line and not any("waiting" in each for each in seen):
-                workers.check_cluster(scheduler)  # no worker is no reason to refuse a cluster
+        def start_when_waiting(line):
+            lines.append(line)
+            if len(lines) == 2:
                 started.enter_context(worker(scheduler, "--nthreads", *threads))
-            seen.append(line)
 
-        assert train(scheduler, tmp_path, on_progress=start_when_waited_for) == expected
-    assert seen[1].endswith(f"; waiting for a worker of {scheduler}, which has none")
+        workers.check("dask", 4, scheduler)  # no worker is no reason to refuse a cluster
+        assert train(scheduler, tmp_path, start_when_waiting) == expected
 
 
-def test_workers_and_client_are_killed_and_no_run_is_lost(scheduler, expected, tmp_path):
-    client = "from tests.grid.test_dask import train; import pathlib, sys\n"
-    client += "train(sys.argv[1], pathlib.Path(sys.argv[2]))"
+def test_workers_and_client_are_killed_and_the_next_search_ends_with_the_same_table(
+    scheduler, expected, tmp_path
+):
+    client = "from tests.grid.test_dask import train; import sys; train(*sys.argv[1:])"
     command = [sys.executable, "-c", client, scheduler, str(tmp_path)]
     with ExitStack() as started:
         team = [started.enter_context(worker(scheduler, *ONE_THREAD)) for _ in range(3)]
         with subprocess.Popen(command, cwd=PROJECT) as search_elsewhere:
             wait_for(lambda: list(tmp_path.glob("*.npz")))
             search_elsewhere.kill()
-        saved = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
+        num_saved = len(list(tmp_path.glob("*.npz")))
 
         def kill_a_worker(line):
-            if " 0:01 elapsed" in line or len(list(tmp_path.glob("*.npz"))) > len(saved):
+            if len(list(tmp_path.glob("*.npz"))) > num_saved:
                 team[0].kill()
 
-        assert train(scheduler, tmp_path, resume=True, on_progress=kill_a_worker) == expected
-        assert team[0].poll() is not None
+        assert train(scheduler, tmp_path, kill_a_worker) == expected
+        assert team[0].poll() is not None and num_saved > 0
 
 
-def test_workers_that_do_not_fit_are_left_out_and_named(scheduler, expected, tmp_path, monkeypatch):
-    (tmp_path / "helpers").mkdir()
-    missing = "raise ModuleNotFoundError(\"No module named 'helpers'\")"
-    (tmp_path / "helpers" / "__init__.py").write_text(missing)
-    monkeypatch.setattr(workers, "PATIENCE", 1.0)
-    seen = []
+def test_workers_that_differ_are_named_at_the_start(scheduler, tmp_path):
+    (tmp_path / "helpers.py").write_text("raise ModuleNotFoundError('no helpers')")
+    for environment, reason in [
+        (OTHER_KERNELS, "a worker differs: BLAS kernels Katmai instead of .*; give it the same"),
+        ({"PYTHONPATH": str(tmp_path)}, "no helpers"),
+    ]:
+        with worker(scheduler, *ONE_THREAD, **environment):
+            wait_for_workers(scheduler, 1)
+            with pytest.raises(workers.WorkerError, match=f"^tcp://127.0.0.1:.*{reason}"):
+                workers.check("dask", 4, scheduler)
+            with pytest.raises(search.SearchError, match="; 0 of 16 runs are saved; the same"):
+                train(scheduler, tmp_path / "runs")
+
+
+def test_a_scheduler_without_the_project_is_told(tmp_path):
+    (tmp_path / "helpers.py").write_text("raise ModuleNotFoundError('no helpers')")
+    with (
+        scheduler_program(tmp_path, PYTHONPATH=str(tmp_path)) as (_, file),
+        worker(file, *ONE_THREAD),
+        pytest.raises(search.SearchError, match="; does the scheduler have this project"),
+    ):
+        train(file, tmp_path / "runs")
+
+
+def test_a_late_worker_that_differs_ends_the_search_in_one_line(scheduler, expected, tmp_path):
     with ExitStack() as started:
-        for options in ({"folder": tmp_path}, {"OPENBLAS_CORETYPE": "Prescott"}):
-            started.enter_context(worker(scheduler, *ONE_THREAD, **options))
-        wait_for(lambda: num_workers(scheduler) == 2)
-        for refused in (
-            partial(workers.check_cluster, scheduler),
-            partial(train, scheduler, tmp_path / "runs", on_progress=seen.append),
-        ):
-            with pytest.raises(workers.WorkerError) as error:
-                refused()
-            said = str(error.value)
-            assert said.startswith(f"none of the 2 workers of {scheduler} can train: tcp://")
-            assert "(and 1 more)" in said and "\n" not in said
-            assert "No module named 'helpers'" in said or "BLAS kernels Katmai instead" in said
-        assert said.endswith(
-            "; 0 of 16 runs are saved; resume = True, or --resume, goes on from there"
-        )
-        assert "elapsed; none of the 2 workers" in seen[-1]
+        first = started.enter_context(worker(scheduler, *ONE_THREAD))
+        wait_for_workers(scheduler, 1)
 
-        started.enter_context(worker(scheduler, *ONE_THREAD))
-        wait_for(lambda: num_workers(scheduler) == 3)
-        workers.check_cluster(scheduler)
-        assert train(scheduler, tmp_path / "runs", on_progress=seen.append) == expected
-    assert any("; left out: tcp://" in line for line in seen)
+        def change_workers(line):
+            if list(tmp_path.glob("*.npz")) and first.poll() is None:
+                started.enter_context(worker(scheduler, *ONE_THREAD, **OTHER_KERNELS))
+                wait_for_workers(scheduler, 2)
+                first.kill()
+
+        with pytest.raises(search.SearchError) as error:
+            train(scheduler, tmp_path, change_workers)
+    line = str(error.value)
+    assert re.match("tcp://127.0.0.1:.* a worker differs: BLAS kernels Katmai instead of ", line)
+    assert re.search(r"; give it the same .*; [1-9]\d* of 16 runs are saved", line)
+    assert content(search.search(recipes(), tmp_path, in_this_process)) == expected
 
 
-def test_a_lost_scheduler_ends_the_search_in_one_line(tmp_path, expected, monkeypatch):
-    monkeypatch.setattr(workers, "CONNECT_SECONDS", 2)
-    place = tmp_path / "scheduler.json"
-
-    def kill_the_scheduler(line):
-        if list(folder.glob("*.npz")):
-            scheduler.kill()
-
+def test_a_lost_scheduler_ends_the_search_in_one_line(tmp_path, expected):
     folder = tmp_path / "runs"
-    with ExitStack() as started:
-        options = "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(place)
-        scheduler = started.enter_context(program("dask_scheduler", *options))
-        wait_for(place.exists)
-        started.enter_context(worker("--scheduler-file", str(place), *ONE_THREAD))
-        with pytest.raises(workers.WorkerError) as error:
-            train(str(place), folder, on_progress=kill_the_scheduler)
-    said = str(error.value)
-    assert said.startswith(f"scheduler = {str(place)!r}: the connection is lost; ")
-    assert re.search(r"; [1-9]\d* of 16 runs are saved; resume = True, or --resume, goes on", said)
-    rest = search.search(recipes(), folder, in_this_process, resume=True)
-    assert content(rest) == expected
+    with scheduler_program(tmp_path) as (scheduler, file), worker(file, *ONE_THREAD):
+
+        def kill_the_scheduler(line):
+            if list(folder.glob("*.npz")):
+                scheduler.kill()
+
+        with pytest.raises(search.SearchError) as error:
+            train(file, folder, kill_the_scheduler)
+    line = str(error.value)
+    assert line.startswith(f"scheduler = {file!r}: the connection is lost; ")
+    assert re.search(r"; [1-9]\d* of 16 runs are saved; the same search goes on", line)
+    assert content(search.search(recipes(), folder, in_this_process)) == expected
 
 
-def test_a_lost_scheduler_ends_the_command_with_status_1_and_keeps_its_runs(tmp_path):
-    place, output = tmp_path / "scheduler.json", tmp_path / "outputs"
-    settings = {"num_units": [8, 12], "num_epochs": [1, 2], "batch_size": [64], "repeat_top": 1}
-    words = [word for name, value in settings.items() for word in ("-p", name, json.dumps(value))]
-    command = [sys.executable, "-m", "helpers", "c", "--quick", *words, "--output", str(output)]
-    with ExitStack() as started:
-        options = "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(place)
-        scheduler = started.enter_context(program("dask_scheduler", *options))
-        wait_for(place.exists)
-        started.enter_context(worker("--scheduler-file", str(place), *ONE_THREAD))
-        command += ["--scheduler", str(place)]
-        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        searching = subprocess.Popen(command, cwd=PROJECT, **pipe)
-        wait_for(lambda: list(output.rglob("*.npz")), 120)  # a kernel starts, too
-        scheduler.kill()
-        said, _ = searching.communicate(timeout=120)
-    assert searching.returncode == 1
-    [line] = [line for line in said.splitlines() if "the connection is lost" in line]
-    assert "--resume, goes on" in line and "Traceback" not in said
-    assert list(output.rglob("*.npz"))
+@pytest.mark.parametrize("who", ["scheduler", "worker"])
+def test_a_program_that_hangs_is_told_and_the_search_can_be_stopped(tmp_path, monkeypatch, who):
+    monkeypatch.setattr(search, "QUIET_SECONDS", 1.0)
+    with scheduler_program(tmp_path) as (scheduler, file), worker(file, *ONE_THREAD) as only:
+        hanging = {"scheduler": scheduler, "worker": only}[who]
+
+        def stop(line):
+            if list(tmp_path.glob("runs/*.npz")):
+                hanging.send_signal(signal.SIGSTOP)
+                if "no news from any worker for 0:00:0" in line:
+                    raise KeyboardInterrupt
+
+        with pytest.raises(search.SearchStopped, match=r"stopped; [1-9]\d* of 16 runs are saved"):
+            train(file, tmp_path / "runs", stop)
+        hanging.send_signal(signal.SIGCONT)
 
 
-def test_a_cluster_that_grows_with_its_work_starts_from_nothing(expected, tmp_path):
-    with LocalCluster(n_workers=0, threads_per_worker=1, **LOCAL) as cluster:
-        cluster.adapt(minimum=0, maximum=2)
-        workers.check_cluster(cluster.scheduler_address)
-        assert train(cluster.scheduler_address, tmp_path) == expected
-
-
-def test_workers_in_threads_of_one_process_give_the_same(expected, tmp_path):
-    options = LOCAL | {"host": None}
-    with LocalCluster(n_workers=2, threads_per_worker=2, processes=False, **options) as cluster:
-        assert train(cluster.scheduler_address, tmp_path) == expected
-
-
-@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
-def test_a_cluster_with_certificates(expected, tmp_path):
-    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
-    command += ["-subj", "/CN=localhost", "-keyout", key, "-out", certificate]
-    subprocess.run(command, check=True, capture_output=True)
-    options = "--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key
-    place = tmp_path / "scheduler.json"
-    ours = {"distributed.comm.tls.ca-file": certificate}
-    ours |= {"distributed.comm.tls.client.cert": certificate}
-    ours |= {"distributed.comm.tls.client.key": key}
-    with ExitStack() as started:
-        where = "--protocol", "tls", "--port", "0", "--scheduler-file", str(place)
-        started.enter_context(program("dask_scheduler", "--host", "127.0.0.1", *where, *options))
-        wait_for(place.exists)
-        started.enter_context(worker("--scheduler-file", str(place), *ONE_THREAD, *options))
-        started.enter_context(dask.config.set(ours))
-        address = json.loads(place.read_text())["address"]
-        assert address.startswith("tls://")
-        assert train(address, tmp_path / "runs") == expected
-
-
-@contextmanager
-def listening(answer):
-    """Listen on a free port of the loopback, and answer whoever calls."""
-
-    def reply():
-        with suppress(OSError):
-            client, _ = server.accept()
-            client.recv(1000)
-            client.sendall(answer)
-            client.recv(1000)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=reply, daemon=True).start()
-        yield server.getsockname()[1]
-
-
-@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.0 400 Bad Request\r\n\r\n" * 40])
-def test_what_is_no_scheduler_is_named_in_one_line(answer, monkeypatch):
+def test_what_is_no_scheduler_is_named_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 1)
-    with nullcontext(9) if answer is None else listening(answer) as port:
-        address = f"tcp://127.0.0.1:{port}"
-        with pytest.raises(workers.WorkerError) as error:
-            workers.check_cluster(address)
-    said = str(error.value)
-    assert said.startswith(f"scheduler = '{address}': no Dask scheduler can be reached there (")
-    assert "\n" not in said
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [(None, "No such file or directory"), ("", "Expecting value"), ("{}", "'address'")],
-)
-def test_a_file_that_names_no_scheduler_is_named_in_one_line(tmp_path, content, reason):
-    place = tmp_path / "scheduler.json"
-    if content is not None:
-        place.write_text(content)
-    with pytest.raises(workers.WorkerError, match=reason) as error:
-        workers.check_cluster(str(place))
-    assert str(error.value).startswith(f"scheduler = {str(place)!r}: no Dask scheduler")
+    file = tmp_path / "scheduler.json"
+    file.write_text("{}")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        for scheduler in (address, "tcp://127.0.0.1:9", str(file), "missing.json"):
+            with pytest.raises(workers.WorkerError) as error:
+                workers.check("dask", 0, scheduler)
+            line = str(error.value)
+            assert line.startswith(f"scheduler = {scheduler!r}: no Dask scheduler can be reached")
+            assert "\n" not in line
 
 
 def test_a_missing_dask_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(workers.WorkerError, match="pip install"):
-        workers.check_cluster("tcp://127.0.0.1:9")
+        workers.check("dask", 0, "tcp://127.0.0.1:9")

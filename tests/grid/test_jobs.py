@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from helpers import data
-from helpers.grid import beyond, jobs, listing, machine, stack
+from helpers.grid import beyond, jobs, listing, stack
 from helpers.grid.jobs import make_jobs
 from helpers.grid.listing import list_runs
+from helpers.grid.stack import networks_of
 from helpers.notebook import parameters
 from helpers.recipe import Recipe
 from tests.grid.grids import SMALL
@@ -27,13 +28,9 @@ def test_the_full_grid_is_162_runs_in_the_order_of_the_assignment():
     assert runs[-1] == Recipe((784, 50, 50, 50, 50, 50, 10), 100, 64, 0.05)
 
 
-def networks(job):
-    return jobs.checkpoints(job.recipes)
-
-
 def test_one_worker_gets_the_full_grid_as_nine_stacks_of_nine_networks_longest_first():
     found = make_jobs(list_runs(**FULL))
-    assert [(len(job.recipes), len(networks(job))) for job in found] == [(18, 9)] * 9
+    assert [(len(job.recipes), len(job.networks)) for job in found] == [(18, 9)] * 9
     assert found == sorted(found, key=lambda job: -job.cost)
     assert found[0].recipes[0].layer_sizes[1] == 50 and found[0].recipes[0].batch_size == 16
 
@@ -45,15 +42,16 @@ def test_workers_are_done_with_the_grid_and_what_is_beside_it_nearly_together(nu
     found = make_jobs(runs, num_workers)
     assert Counter(set(runs)) == Counter(run for job in found for run in job.recipes)
     for job in found:
-        stack.Stack(job.recipes, FEW)
-        assert len(networks(job)) == 1 or not any(map(jobs.is_large, job.recipes))
+        assert job.networks == networks_of(job.recipes)
+        stack.Stack(job.networks, FEW)
+        assert len(job.networks) == 1 or not any(map(jobs.is_large, job.recipes))
     ideal = jobs.total_cost(make_jobs(runs, 1)) / num_workers
     assert jobs.time_needed(found, num_workers) <= most * ideal + 1e-6
 
 
 def test_workers_take_the_next_job_as_soon_as_they_are_free(monkeypatch):
-    monkeypatch.setattr(jobs.Job, "cost", property(lambda job: len(job.recipes)))
-    found = [jobs.Job((None,) * cost) for cost in (5, 4, 3, 3)]  # 5 + 3 and 4 + 3
+    monkeypatch.setattr(jobs.Job, "cost", property(lambda job: len(job.networks)))
+    found = [jobs.Job(dict.fromkeys(range(cost))) for cost in (5, 4, 3, 3)]  # 5 + 3 and 4 + 3
     assert jobs.time_needed(found, 2) == 8
     assert jobs.time_needed(found, 3) == 6 and jobs.time_needed(found, 9) == 5
 
@@ -66,21 +64,3 @@ def test_those_with_the_same_minibatches_come_together():
 def test_repeats_take_the_next_seeds_for_weights_and_minibatches():
     found = listing.repeats([Recipe((2, 2), 1, 1, 0.1, seed=3, shuffle_seed=3)], 2)
     assert [(each.seed, each.shuffle_seed) for each in found] == [(4, 4), (5, 5)]
-
-
-def test_the_fingerprint_covers_all_that_decides_the_numbers(monkeypatch):
-    recipe = list_runs(**SMALL)[0]
-    others = replace(recipe, num_epochs=3), replace(recipe, alpha=0.001)
-    found = {jobs.fingerprint(each) for each in (recipe, *others)}
-    assert "get_blas_funcs" in "".join(jobs.CODE) and "np.savez" in jobs.CODE[-1]
-    for module, name, value in [
-        (data, "SPLIT_SEED", 1),
-        (machine, "blas_kernels", lambda: "another"),
-        (jobs, "CODE", ["another"]),
-    ]:
-        monkeypatch.setattr(module, name, value)
-        jobs.identity.cache_clear()
-        found.add(jobs.fingerprint(recipe))
-    monkeypatch.undo()
-    jobs.identity.cache_clear()
-    assert len(found) == 6 and jobs.fingerprint(recipe) in found
