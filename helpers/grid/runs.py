@@ -18,6 +18,8 @@ from helpers.grid import stack
 from helpers.grid.jobs import fingerprint
 from helpers.recipe import Recipe
 
+FOLDER = ".grid"
+"""Name of the folder of finished runs in an output folder."""
 
 @dataclass(frozen=True, eq=False)
 class Run:

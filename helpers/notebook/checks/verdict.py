@@ -1,13 +1,14 @@
 """The verdict on an exercise: one line, which a notebook shows so that nobody overlooks it."""
 
+import html
 from functools import cache
 
 from helpers.errors import OneLineError
 from helpers.notebook.checks.exercises import EXERCISES, first_fault
 from helpers.notebook.checks.structure import describe
-from helpers.notebook.sources import RED, changed_line, show_box
+from helpers.notebook.display import show
 
-COLOURS = {"right": "#1b7f3b", "wrong": RED, "unwritten": "#8a5a00"}
+COLOURS = {"right": "#1b7f3b", "wrong": "#b00020", "unwritten": "#8a5a00"}
 
 
 class ExerciseError(OneLineError):
@@ -68,8 +69,6 @@ def check(label):
     ExerciseError
         In one line, if a function is not right: the cells below need it.
     """
-    if changed_line():
-        show_box(changed_line(), RED)
     exercises = [exercise for exercise in EXERCISES if exercise.label == label]
     for exercise in exercises:
         verdict, line = judge(exercise)
@@ -101,3 +100,13 @@ def report():
         lines.append(f"{exercise.label} {exercise.function}: {words}")
     lines.append(f"{num_right} of {len(EXERCISES)} exercises done.")
     return lines, num_right == len(EXERCISES)
+
+
+def show_box(text, colour):
+    """Display a line in white letters on a colour, so that nobody overlooks it, day or night.
+
+    The colour is hexadecimal: JupyterLab drops other ways to say one.
+    """
+    style = f"background-color: {colour}; color: #ffffff; padding: 8px 12px; font-weight: bold"
+    box = f'<div style="{style}">{html.escape(text)}</div>'
+    show({"text/plain": text, "text/html": box})

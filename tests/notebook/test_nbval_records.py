@@ -113,32 +113,43 @@ def test_a_warning_that_comes_out_is_not_allowed():
     assert differences(RERUN, [*RERUN, warning])[0].endswith("came out: a warning")
 
 
+PARAMETERS = """model_dir = "outputs"
+num_images = 3
+output_dir: str = {!r}  # folder"""
 CELLS = [
-    'from helpers.notebook import record\nrecord("accuracy", 0.87125, abs=0.008)',
+    'from helpers import notebook\nsettings = notebook.read_parameters("d", globals())\nsettings',
+    '(settings.output_dir / "result.txt").write_text("")',
+    'notebook.record("accuracy", 0.87125, abs=0.008)',
     'print("rate 0.01")',
     "answer = 42",
 ]
 
 
 def test_notebooks_are_run_again_with_the_plugin(record_notebook, check_notebooks, tmp_path):
-    notebook = record_notebook(*CELLS)
+    output = tmp_path / "out"
+    notebook = record_notebook(PARAMETERS.format(str(output)), *CELLS)
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    (output / "result.txt").unlink()
     nbformat.write(notebook, tmp_path / "honest.ipynb")
-    alter(0, value=0.8792)(notebook.cells[0].outputs)
+    alter(0, value=0.8792)(notebook.cells[3].outputs)
     nbformat.write(notebook, tmp_path / "inside.ipynb")
-    alter(0, value=0.95)(notebook.cells[0].outputs)
-    notebook.cells[1].outputs[0].text = "rate 0.02\n"
-    notebook.cells[2].execution_count = None
+    alter(0, value=0.95)(notebook.cells[3].outputs)
+    notebook.cells[1].outputs[0].data["text/plain"] = "num_images = 4"
+    notebook.cells[4].outputs[0].text = "rate 0.02\n"
+    notebook.cells[5].execution_count = None
     nbformat.write(notebook, tmp_path / "forged.ipynb")
-    found = check_notebooks(tmp_path)
-    assert found["honest.ipynb"] == found["inside.ipynb"] == ["", "", ""]
-    value, text, never_run = found["forged.ipynb"]
+    failures = check_notebooks(tmp_path)
+    assert failures["honest.ipynb"] == failures["inside.ipynb"] == [""] * 6
+    _, shown, _, value, text, never_run = failures["forged.ipynb"]
+    assert "num_images = 4" in shown
     assert "recorded 0.95, came out 0.87125" in value
     assert "rate 0.02" in text
     assert "holds no run of this cell" in never_run
+    assert not (output / "result.txt").exists()
 
 
 def test_without_the_plugin_nbval_compares_literally(record_notebook, check_notebooks, tmp_path):
-    notebook = record_notebook(CELLS[0])
+    notebook = record_notebook(f"from helpers import notebook\n{CELLS[2]}")
     alter(0, value=0.8792)(notebook.cells[0].outputs)
     nbformat.write(notebook, tmp_path / "inside.ipynb")
     [failure] = check_notebooks(tmp_path, "-p", "no:nbval_records")["inside.ipynb"]
