@@ -1,18 +1,19 @@
-"""Run notebooks as programs, through papermill; remove what differs from run to run."""
+"""Run notebooks as programs, as papermill does; remove what differs from run to run."""
 
 import os
-import subprocess
+from subprocess import DEVNULL
 
 import nbformat
-import papermill
-from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import Engine, papermill_engines
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 from traitlets.config import Config
 
 from helpers.batch import signals
 from helpers.batch.progress import say
 from helpers.errors import OneLineError
-from helpers.files import PROJECT
+from helpers.files import PROJECT, write_text
 from helpers.notebook import cells
 from helpers.notebook.parameters import FOLDERS
 from helpers.notebook.progress import PROGRESS
@@ -36,7 +37,7 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
     path : Path
         The notebook.
     partial : Path
-        Keeps its state while it runs; what the kernel needs for itself goes beside it.
+        Gets the notebook as far as it came, if it fails; the kernel's own file goes beside it.
     parameters : dict
     listener : callable, optional
         Takes each line that tells how far a cell is.
@@ -56,53 +57,43 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
     Interrupted
         A signal came; the kernel has ended.
     """
+    notebook = load_notebook_node(str(path))
+    if parameters:
+        notebook = parameterize_notebook(notebook, parameters)
+    client = _Client(
+        notebook,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        iopub_timeout=60,  # the default, 4 s, is short on a busy machine
+        shutdown_kernel="immediate",  # everything is on disk
+        config=Config(KernelManager={"connection_file": f"{partial}.kernel.json"}),
+    )
+    client.listener = listener
     try:
-        notebook = papermill.execute_notebook(
-            *(str(each).replace("{", "{{").replace("}", "}}") for each in (path, partial)),
-            parameters,
-            engine_name="helpers",
-            kernel_name="python3",
-            progress_bar=False,
-            cwd=path.parent,
-            listener=listener,
-            partial=partial,
-        )
-        check_run(notebook, parameters)
-    except papermill.PapermillExecutionError as error:
-        reason = f"cell {error.exec_count}: {error.ename}: {' '.join(error.evalue.split())}"
+        client.run_cells()
+        refuse_other_parameters(notebook, parameters)
+        read_records(notebook)
+    except CellExecutionError as error:
+        reason = f"cell {client.code_cells_executed}: {error.ename}: {error.evalue}"
     except (OneLineError, RuntimeError) as error:  # RuntimeError: the kernel died
-        reason = error
+        reason = str(error)
     else:
         return strip(notebook, command)
     signals.check()
-    raise PartError(f"{path.stem}, {reason}")
+    write_text(partial, nbformat.writes(strip(notebook)))
+    raise PartError(f"{path.stem}, {' '.join(reason.split())}")
 
 
-class _Engine(Engine):
-    """papermill's own engine, with our client and this copy of the project."""
+class _Client(NotebookClient):
+    """nbclient's client: a listener hears how far a cell is, and stderr is not recorded."""
 
-    @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, listener, partial, **_):
-        connection = {"connection_file": f"{partial}.kernel.json"}
-        client = _Client(
-            nb_man,
-            kernel_name=kernel_name,
-            iopub_timeout=60,  # the default, 4 s, is short on a busy machine
-            shutdown_kernel="immediate",  # everything is on disk
-            config=Config(KernelManager=connection),
-        )
-        client.listener = listener
+    def run_cells(self):
+        """Run all cells in a kernel that takes this copy of the project."""
         paths = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        quiet = subprocess.DEVNULL
-        client.execute(env=environment, stdout=quiet, stderr=quiet)
-
-
-papermill_engines.register("helpers", _Engine)
-
-
-class _Client(PapermillNotebookClient):
-    """papermill's client: a listener hears how far a cell is, and stderr is not recorded."""
+        with self.setup_kernel(env=environment, stdout=DEVNULL, stderr=DEVNULL):
+            for index, cell in enumerate(self.nb.cells):
+                self.execute_cell(cell, index)
 
     def process_message(self, msg, cell, cell_index):
         signals.check()
@@ -133,25 +124,20 @@ def strip(notebook, command=None):
     return notebook
 
 
-def check_run(notebook, injected):
-    """Refuse a run that ended early, read other parameters than were injected, or failed a value.
+def refuse_other_parameters(notebook, injected):
+    """Refuse a notebook that does not show just what was injected as what it has read.
 
     Parameters
     ----------
     notebook : nbformat.NotebookNode
         Executed.
     injected : dict
-        The parameters.
 
     Raises
     ------
-    PartError, RecordError
+    PartError
     """
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and cell.source and cell.execution_count is None:
-            raise PartError("it ended before its last cell")  # as sys.exit() makes it
     for read in cells.outputs(notebook, cells.PARAMETERS) or [{}]:
         for name, value in injected.items():
             if read.get(name) != value:
                 raise PartError(f"{name} = {value!r} was injected, but {read.get(name)!r} read")
-    read_records(notebook)

@@ -2,13 +2,12 @@
 
 import os
 import shutil
-from contextlib import suppress
 
 import nbformat
 
 from helpers import files
 from helpers.batch import signals
-from helpers.batch.execution import PartError, execute, strip
+from helpers.batch.execution import PartError, execute
 from helpers.batch.progress import now_and_then, say
 from helpers.batch.staging import staging
 from helpers.grid.runs import FOLDER
@@ -62,15 +61,10 @@ def run_part(part, parameters, folder, command):
         try:
             notebook = execute(path, partial, injected, now_and_then(f"part {part}"), command)
         except PartError as error:
-            with suppress(OSError, ValueError):  # it had not begun, or the disk is full
-                _write(failed, strip(nbformat.read(partial, as_version=4)))
+            os.replace(partial, failed)
             reason = str(error).replace(str(stage), str(folder))
             raise PartError(f"{reason}; see {os.path.relpath(failed)}") from None
-        _write(stage / path.name, notebook)
+        files.write_text(stage / path.name, nbformat.writes(notebook) + "\n")
     failed.unlink(missing_ok=True)
     if part == "c":
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
-
-
-def _write(path, notebook):
-    files.write_text(path, nbformat.writes(notebook) + "\n")

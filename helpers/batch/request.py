@@ -172,10 +172,8 @@ def parameter_help():
     for part, kind in PARTS.items():
         lines.append(f"\npart {part}: {kind.__doc__}")
         described = papermill.inspect_notebook(files.NOTEBOOKS / f"part_{part}.ipynb")
-        usual = parameters.defaults(part)
-        del usual["output_dir"]
-        for name, default in usual.items():
-            meaning = described[name]["help"] if name in described else ""
-            full = f" (full size: {FULL[part][name]})" if name in FULL[part] else ""
-            lines.append(f"  {name} = {default!r}{full}\n      {meaning}")
+        described.pop("output_dir", None)  # which is --output here
+        for name, each in described.items():
+            full = f"   (full size: {FULL[part][name]})" if name in FULL[part] else ""
+            lines.append(f"  {name} = {each['default']}{full}\n      {each['help']}")
     return "\n".join(lines)
