@@ -100,16 +100,16 @@ def differences(recorded, computed):
 
     The outputs are nbformat's, streams of one name joined.
     """
-    for found, side in ("was recorded", recorded), ("came out", computed):
+    for when, side in ("was recorded", recorded), ("came out", computed):
         warnings = [out.text.strip() for out in side if out.get("name") == "stderr"]
         if warnings:
-            return [f"stderr, which is not allowed, {found}: {warnings[0]}"]
+            return [f"stderr, which is not allowed, {when}: {warnings[0]}"]
     was, came = (", ".join(map(_kind, side)) or "nothing" for side in (recorded, computed))
     if was != came:
-        lines = f"    recorded: {was}", f"    came out: {came}"
-        return ["the outputs differ in number, kind or order:", *lines]
-    found = map(_difference, recorded, computed)
-    return [line for line in found if line]
+        both = f"    recorded: {was}", f"    came out: {came}"
+        return ["the outputs differ in number, kind or order:", *both]
+    lines = map(_difference, recorded, computed)
+    return [line for line in lines if line]
 
 
 def _difference(recorded, computed):

@@ -8,7 +8,6 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
-from traitlets.config import Config
 
 from helpers.batch import signals
 from helpers.batch.progress import say
@@ -37,7 +36,7 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
     path : Path
         The notebook.
     partial : Path
-        Gets the notebook as far as it came, if it fails; the kernel's own file goes beside it.
+        Gets the notebook as far as it came, if it fails.
     parameters : dict
     listener : callable, optional
         Takes each line that tells how far a cell is.
@@ -66,7 +65,6 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
         resources={"metadata": {"path": str(path.parent)}},
         iopub_timeout=60,  # the default, 4 s, is short on a busy machine
         shutdown_kernel="immediate",  # everything is on disk
-        config=Config(KernelManager={"connection_file": f"{partial}.kernel.json"}),
     )
     client.listener = listener
     try:

@@ -33,7 +33,8 @@ def run(request):
     signals.check()
     with staging(folder) as stage:
         build_report(folder, stage)
-    say(f"report: {os.path.relpath(folder / 'report.html')}")
+    report = os.path.relpath(folder / "report.html")
+    say(f"report: {report}")
 
 
 def run_part(part, parameters, folder, command):
@@ -58,13 +59,16 @@ def run_part(part, parameters, folder, command):
     with staging(folder) as stage:
         partial = stage / f".{path.name}"
         injected = parameters | {"output_dir": str(stage)}
+        listener = now_and_then(f"part {part}")
         try:
-            notebook = execute(path, partial, injected, now_and_then(f"part {part}"), command)
+            notebook = execute(path, partial, injected, listener, command)
         except PartError as error:
             os.replace(partial, failed)
             reason = str(error).replace(str(stage), str(folder))
-            raise PartError(f"{reason}; see {os.path.relpath(failed)}") from None
-        files.write_text(stage / path.name, nbformat.writes(notebook) + "\n")
+            where = os.path.relpath(failed)
+            raise PartError(f"{reason}; see {where}") from None
+        text = nbformat.writes(notebook) + "\n"
+        files.write_text(stage / path.name, text)
     failed.unlink(missing_ok=True)
     if part == "c":
         shutil.rmtree(folder / FOLDER, ignore_errors=True)

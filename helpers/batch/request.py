@@ -53,22 +53,15 @@ def read_request(words):
     options = _parser(words).parse_intermixed_args(words)
     parts = sorted(set(options.parts)) or list(PARTS)
     typed = dict(options.parameters)
-    accepted = {name for part in parts for name in PARTS[part].model_fields} - {"output_dir"}
-    for name in typed.keys() - accepted:
-        raise parameters.unknown(name, accepted)
+    _refuse_unknown(typed, parts)
     deciding = {name: text for name, text in typed.items() if name not in RUN_OPTIONS}
-    output_dir = files.OUTPUTS
-    if options.output is not None:
-        output_dir = _folder(options.output)
-    elif options.quick:
-        output_dir /= "quick"
-    elif deciding:  # the recorded results stay
-        output_dir /= "changed"
+    output_dir = _output_dir(options, is_changed=bool(deciding))
     has_own_networks = "c" in parts or options.output
     values = {"model_dir": str(output_dir if has_own_networks else files.OUTPUTS)}
     if options.scheduler:
         values |= {"executor": "dask", "scheduler": options.scheduler}
-    values |= {name: _value(text) for name, text in typed.items()}
+    for name, text in typed.items():
+        values[name] = _value(text)
     return Request(
         plan={part: _parameters(part, values, options.quick) for part in parts},
         commands={part: _command(part, deciding, options.quick) for part in parts},
@@ -102,12 +95,24 @@ def _part(word):
     return word.lower()
 
 
-def _folder(text):
-    """Find the folder that `--output` names, from the folder where it was typed."""
-    try:
-        return Path(os.path.realpath(Path(parameters.local_folder(text)).expanduser()))
-    except (ValueError, RuntimeError) as error:
-        raise RequestError(f"--output {text!r}: {error}") from None
+def _refuse_unknown(names, parts):
+    accepted = {name for part in parts for name in PARTS[part].model_fields} - {"output_dir"}
+    for name in names:
+        if name not in accepted:
+            raise parameters.unknown(name, accepted)
+
+
+def _output_dir(options, is_changed):
+    """Decide where results go; what changed parameters find leaves the recorded results alone."""
+    if options.output is not None:
+        try:
+            folder = Path(parameters.local_folder(options.output)).expanduser()
+        except (ValueError, RuntimeError) as error:
+            raise RequestError(f"--output {options.output!r}: {error}") from None
+        return Path(os.path.realpath(folder))
+    if options.quick:
+        return files.OUTPUTS / "quick"
+    return files.OUTPUTS / "changed" if is_changed else files.OUTPUTS
 
 
 def _parameters(part, values, is_quick):

@@ -6,9 +6,10 @@ completed by the next one. The finished runs of an interrupted grid move with it
 """
 
 import os
-import secrets
 import shutil
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -30,13 +31,13 @@ def locked(folder):
     Raises
     ------
     OutputError
-        Another run holds the folder, or its disk knows no locks.
+        Another run holds the folder.
     """
     try:
         lock = FileLock(folder / ".lock", timeout=0).acquire()
-    except (Timeout, NotImplementedError) as error:
-        reason = "in use by another run" if isinstance(error, Timeout) else error
-        raise OutputError(f"{folder}: {reason}; choose another with --output") from None
+    except Timeout:
+        remedy = "wait for its end or choose another with --output"
+        raise OutputError(f"{folder}: in use by another run; {remedy}") from None
     with lock:
         recover(folder)
         yield
@@ -49,8 +50,7 @@ def staging(folder):
     What begins with a dot stays behind, but for the grid's runs. The name is new each time, so
     that a dead run's kernel, in the second that it outlives it, writes nowhere else.
     """
-    stage = folder / f"{STAGING}{secrets.token_hex(4)}"
-    stage.mkdir()
+    stage = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
     try:
         if (folder / FOLDER).exists():
             os.replace(folder / FOLDER, stage / FOLDER)

@@ -40,8 +40,12 @@ def tagged(notebook, tag):
 
 def outputs(notebook, mime_type):
     """List what the cells of a notebook displayed under a MIME type."""
-    shown = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
-    return [each["data"][mime_type] for each in shown if mime_type in each.get("data", {})]
+    shown = []
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if mime_type in output.get("data", {}):
+                shown.append(output["data"][mime_type])
+    return shown
 
 
 def parameters_of(notebook, is_run=True):
@@ -68,8 +72,8 @@ def assigned(text):
     values = {}
     with suppress(SyntaxError):  # of IPython's own, such as %time
         for statement in ast.parse(text).body:
-            annotated = [statement.target] if isinstance(statement, ast.AnnAssign) else []
-            for target in getattr(statement, "targets", annotated):
-                with suppress(ValueError):
-                    values[ast.unparse(target)] = ast.literal_eval(statement.value)
+            with suppress(AttributeError, ValueError):  # no assignment, or of no literal
+                value = ast.literal_eval(statement.value)
+                for target in getattr(statement, "targets", None) or [statement.target]:
+                    values[ast.unparse(target)] = value
     return values

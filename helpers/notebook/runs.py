@@ -6,7 +6,7 @@ import pandas as pd
 
 from helpers.notebook import cells
 from helpers.notebook.parameters import FOLDERS
-from helpers.notebook.records import RECORD, Record
+from helpers.notebook.records import RECORD, RecordError, read_records
 
 
 def collect(folder):
@@ -37,27 +37,25 @@ def collect(folder):
 def _row(path):
     row = {"notebook": path.as_posix(), "complete": False}
     try:
-        return row | _contents(cells.read(path))
+        notebook = cells.read(path)
+        row["reason"] = _incomplete(notebook)
+        row["complete"] = not row["reason"]
+        # Of a run that is not complete, what is shown may be another run's: papermill
+        # --prepare-only puts new parameters beside old outputs.
+        parameters = cells.parameters_of(notebook, is_run=row["complete"])
+        for name in parameters.keys() - FOLDERS:
+            value = parameters[name]
+            row[name] = tuple(value) if isinstance(value, list) else value
+        if row["complete"]:
+            for entry in cells.outputs(notebook, RECORD):
+                row[entry["name"]] = entry["value"]
     # A damaged notebook makes Python raise whatever it does.
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        return row | {"reason": f"unreadable: {error}"}
-
-
-def _contents(notebook):
-    records = [Record(**entry) for entry in cells.outputs(notebook, RECORD)]
-    reason = _incomplete(notebook, records)
-    row = {"complete": not reason, "reason": reason}
-    # Of a run that is not complete, what is shown may be another run's: papermill --prepare-only
-    # puts new parameters beside old outputs.
-    for name, value in cells.parameters_of(notebook, is_run=not reason).items():
-        if name not in FOLDERS:
-            row[name] = tuple(value) if isinstance(value, list) else value
-    if not reason:
-        row |= {record.name: record.value for record in records}
+        row |= {"complete": False, "reason": f"unreadable: {error}"}
     return row
 
 
-def _incomplete(notebook, records):
+def _incomplete(notebook):
     """Say why a run is not complete; "" if it is."""
     counts = []
     for cell in notebook["cells"]:
@@ -74,4 +72,8 @@ def _incomplete(notebook, records):
         return "its cells were not run from top to bottom"
     if not cells.outputs(notebook, cells.PARAMETERS):
         return "it shows the parameters of no part"
-    return "; ".join(str(record) for record in records if record.failed)
+    try:
+        read_records(notebook)
+    except RecordError as error:
+        return str(error)
+    return ""

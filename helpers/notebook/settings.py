@@ -145,9 +145,10 @@ def check_injected(parameters, history):
     for name in PAPERMILL_S_OWN:
         values.pop(name, None)
     expected = type(parameters)(**parameters.model_dump() | values)
-    for name, value in expected:
-        if value != getattr(parameters, name):
+    for name in sorted(values, key=FOLDERS.__contains__):  # what was typed comes first
+        read, value = getattr(parameters, name), getattr(expected, name)
+        if read != value:
             raise ParameterError(
-                f"{name} = {getattr(parameters, name)!r} was read, but {value!r} injected: another "
-                "cell sets it, too; the tag `parameters` belongs to the one cell that sets defaults"
+                f"{name} = {read!r} was read, but {value!r} injected: another cell sets it, too; "
+                "the tag `parameters` belongs to the one cell that sets defaults"
             )

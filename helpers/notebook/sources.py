@@ -19,7 +19,10 @@ def source_of(item):
     text = Path(inspect.getsourcefile(item)).read_text("utf-8")
     node = ast.parse(text)
     for name in item.__qualname__.split("."):
-        [node] = [each for each in node.body if getattr(each, "name", "") == name]
+        for definition in node.body:
+            if getattr(definition, "name", "") == name:
+                node = definition
+                break
     source = ast.get_source_segment(text, node, padded=True)
     if ast.get_docstring(node):
         docstring = ast.get_source_segment(text, node.body[0], padded=True)

@@ -1,9 +1,5 @@
 """What is asked for is checked before anything runs; from words to the parameters of each part."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from helpers import data, files, models
@@ -58,13 +54,6 @@ BAD = {
 @pytest.mark.parametrize("typed", BAD, ids=lambda typed: typed[:40])
 def test_a_bad_request_is_refused(refused, typed):
     assert BAD[typed] in refused(*typed.split(" "))
-
-
-@pytest.mark.parametrize("words", ["a E", "a --quik", "a -p"])
-def test_what_argparse_refuses_has_the_same_exit_status(words, capsys):
-    with pytest.raises(SystemExit) as ending:
-        main(words.split())
-    assert ending.value.code == 2 and words.split()[-1] in capsys.readouterr().err
 
 
 def test_damaged_notebooks_are_refused_before_anything_runs(refused, output, monkeypatch, tmp_path):
@@ -169,26 +158,3 @@ def test_help_lists_every_parameter_with_the_notebook_s_words(capsys):
             assert f"  {name} = " in section
         assert kind.__doc__ in section
     assert "num_units = [30, 50]   (full size: [30, 40, 50])\n      units of each" in shown
-
-
-def test_the_helpers_of_another_project_do_not_run(tmp_path):
-    for name in "notebooks", "helpers":
-        (tmp_path / name).mkdir()
-    (tmp_path / "helpers" / "network.py").touch()
-    environment = os.environ | {"PYTHONPATH": str(files.PROJECT)}
-    command = [sys.executable, "-m", "helpers", "a"]
-    here = tmp_path / "notebooks"
-    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert f"those of {tmp_path} are meant" in done.stderr
-
-
-def test_git_rewrites_no_line_ends():
-    try:
-        words = ["git", "check-attr", "text", "README.md", "data/README.md", "outputs/x.csv"]
-        done = subprocess.run(words, cwd=files.PROJECT, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("Git is not installed")
-    if done.returncode:
-        pytest.skip("this is no repository, e.g. a downloaded zip")
-    assert [line.rsplit(": ")[-1] for line in done.stdout.splitlines()] == ["unset"] * 3

@@ -95,25 +95,9 @@ def test_a_process_that_dies_between_renames(folder, number, expected):
         assert hidden(folder) == {FOLDER}
 
 
-@pytest.mark.parametrize(("number", "expected"), AT_RENAME[1:])
-def test_an_interrupt_between_renames_is_completed_by_the_next_run(
-    folder, monkeypatch, number, expected
-):
-    def interrupt():
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", replacing_until(number, interrupt))
-    with pytest.raises(KeyboardInterrupt):
-        publish(folder)
-    monkeypatch.undo()
-    with staging.locked(folder):
-        assert visible(folder) == expected
-        assert visible(folder / FOLDER) == RUNS
-
-
 def test_a_second_run_is_refused(folder):
     with staging.locked(folder):
         assert publish_elsewhere(folder) == 2
-        with pytest.raises(OutputError, match=r"in use by another run; choose another with --out"):
+        with pytest.raises(OutputError, match=r"in use by another run; wait for its end"):
             publish(folder)
     publish(folder)

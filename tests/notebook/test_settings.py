@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers import files
 from helpers.history import History
-from helpers.notebook import cells, output, parameters, read_parameters
+from helpers.notebook import cells, output, read_parameters
 from helpers.notebook.output import OutputError
 from helpers.notebook.parameters import ParameterError
 from helpers.notebook.records import RecordError
@@ -85,33 +85,10 @@ def test_an_unknown_name_is_refused_if_papermill_injects_it(values):
         read_parameters("d", values | {"num_image": 2, "In": history})
 
 
-def first_code(part):
-    """Give the code of a notebook that imports helpers and reads the parameters."""
-    path = files.NOTEBOOKS / f"part_{part}.ipynb"
-    code = [cells.source(cell) for cell in cells.read(path)["cells"]]
-    [start] = [source for source in code if "read_parameters(" in source]
-    return f"In = []\nglobals().update({parameters.defaults(part)})\n{start}"
-
-
 def python(code, folder):
     environment = os.environ | {"PYTHONPATH": str(files.PROJECT)}
     command = [sys.executable, "-c", code]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-
-
-def test_a_notebook_takes_the_helpers_beside_it(tmp_path):
-    shutil.copytree(files.PROJECT / "helpers", tmp_path / "helpers")
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "part_d.ipynb").touch()
-    done = python(f"{first_code('d')}\nimport helpers\nprint(helpers)", tmp_path / "notebooks")
-    assert f"'{tmp_path}/helpers/__init__.py'" in done.stdout, done.stderr
-
-
-def test_other_helpers_in_front_are_told_in_one_line(tmp_path):
-    (tmp_path / "helpers.py").touch()
-    done = python(first_code("a"), tmp_path)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "run `pip install -e .` in this project's folder" in done.stderr
 
 
 def test_helpers_of_another_project_are_refused(values, tmp_path, monkeypatch):
@@ -150,33 +127,33 @@ notebook.finish(settings)"""
     assert lines == [failed, half, epoch, f"{RecordError.__name__} {failed}", last], done.stderr
 
 
+def run_cells(project, *sources):
+    """Run cells in a kernel, as Jupyter does, with the helpers of a project; give their outputs."""
+    book = new_notebook(cells=[new_code_cell(source) for source in sources])
+    client = NotebookClient(book, timeout=60, kernel_name="python3", allow_errors=True)
+    client.execute(cwd=project, env=os.environ | {"PYTHONPATH": str(project)})
+    return [cell.outputs for cell in book.cells]
+
+
 def test_in_a_kernel_edits_are_live_and_shown_and_errors_are_one_line(tmp_path, values):
     shutil.copytree(files.PROJECT / "helpers", tmp_path / "helpers")
     (tmp_path / "notebooks").mkdir()
     edited = tmp_path / "helpers" / "network.py"
-    text = edited.read_text("utf-8")
-    head, found, tail = text.partition("def softmax")
-    assert found
-    new = f"{head}def doubled(x):\n    return 2 * x\n\n\n{found}{tail}"
-    wrong = new.replace("return 2 * x", "return 3 * x")
-    edited.write_text(new, "utf-8")
-    lines = (
-        f"from helpers import network, notebook\nfrom helpers.network import doubled\n"
+    text = f"{edited.read_text('utf-8')}\n\ndef times(x):\n    return 2 * x\n"
+    edited.write_text(text, "utf-8")
+    changed = "# a line more\n" + text.replace("return 2 * x", "return 3 * x")
+    start, _, value, shown, _, last = run_cells(
+        tmp_path,
+        f"from helpers import notebook\nfrom helpers.network import times\n"
         f"globals().update({values})\nsettings = notebook.read_parameters('d', globals())",
-        f"import os\nfrom pathlib import Path\nPath({str(edited)!r}).write_text({wrong!r})\n"
+        f"import os\nfrom pathlib import Path\nPath({str(edited)!r}).write_text({changed!r})\n"
         f"os.utime({str(edited)!r}, (2e9, 2e9))",
-        "doubled(2)",
-        "notebook.show_source(doubled)",
+        "times(2)",
+        "notebook.show_source(times)",
         "notebook.record('x', 2, at_most=1)",
         "notebook.finish(settings)",
     )
-    book = new_notebook(cells=[new_code_cell(text) for text in lines])
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    client = NotebookClient(book, timeout=60, kernel_name="python3", allow_errors=True)
-    client.execute(cwd=tmp_path, env=environment)
-    start, _, value, shown, _, last = book.cells
-    assert start.outputs == []
-    assert value.outputs[0].data["text/plain"] == "6"
-    assert "return 3 * x" in shown.outputs[0].data["text/plain"]
-    [failed] = last.outputs[0].traceback
-    assert failed == "RecordError: x = 2   (FAILED: must be at most 1)"
+    assert start == []
+    assert value[0].data["text/plain"] == "6"
+    assert "return 3 * x" in shown[0].data["text/plain"]
+    assert last[0].traceback == ["RecordError: x = 2   (FAILED: must be at most 1)"]
