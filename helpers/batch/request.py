@@ -11,7 +11,7 @@ from collections import namedtuple
 from contextlib import suppress
 from pathlib import Path
 
-from helpers import data, files, models
+from helpers import data, files
 from helpers.errors import OneLineError
 from helpers.notebook import cells, parameters
 from helpers.notebook.parameters import FOLDERS, FULL, PARTS, RUN_OPTIONS
@@ -152,7 +152,7 @@ def check(plan):
     Raises
     ------
     OneLineError
-        Damaged data, a damaged notebook, no network for part D, or nobody who trains for part C.
+        Damaged data, a damaged notebook, or nobody who trains for part C.
     """
     for part in plan:
         path = files.NOTEBOOKS / f"part_{part}.ipynb"
@@ -161,8 +161,6 @@ def check(plan):
         except (OSError, ValueError, KeyError) as error:
             raise RequestError(f"{path.name} is damaged or cut off: {error!r}") from None
     data.verify()
-    if "d" in plan and "c" not in plan:
-        models.load_model(files.resolve(plan["d"]["model_dir"]))
     if "c" in plan:
         from helpers.grid import workers
 
