@@ -1,6 +1,7 @@
 """Run notebooks as programs, as papermill does; remove what differs from run to run."""
 
 import os
+from contextlib import suppress
 from subprocess import DEVNULL
 
 import nbformat
@@ -78,7 +79,8 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
     else:
         return strip(notebook, command)
     signals.check()
-    write_text(partial, nbformat.writes(strip(notebook)))
+    with suppress(OSError):  # the disk is full: the reason says so
+        write_text(partial, nbformat.writes(strip(notebook)))
     raise PartError(f"{path.stem}, {' '.join(reason.split())}")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 
 import nbformat
 
@@ -56,19 +57,20 @@ def run_part(part, parameters, folder, command):
     """
     path = files.NOTEBOOKS / f"part_{part}.ipynb"
     failed = folder / f"{path.stem}.failed.ipynb"
+    failed.unlink(missing_ok=True)
     with staging(folder) as stage:
         partial = stage / f".{path.name}"
         injected = parameters | {"output_dir": str(stage)}
         listener = now_and_then(f"part {part}")
         try:
             notebook = execute(path, partial, injected, listener, command)
-        except PartError as error:
-            os.replace(partial, failed)
+            text = nbformat.writes(notebook) + "\n"
+            files.write_text(stage / path.name, text)
+        except (PartError, OSError) as error:
             reason = str(error).replace(str(stage), str(folder))
-            where = os.path.relpath(failed)
-            raise PartError(f"{reason}; see {where}") from None
-        text = nbformat.writes(notebook) + "\n"
-        files.write_text(stage / path.name, text)
-    failed.unlink(missing_ok=True)
+            with suppress(OSError):  # the disk is full, or the stage has vanished
+                os.replace(partial, failed)
+                reason += f"; see {os.path.relpath(failed)}"
+            raise PartError(reason) from None
     if part == "c":
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
