@@ -67,13 +67,14 @@ def parameters_of(notebook, is_run=True):
 def assigned(text):
     """Give the names that code assigns plain values to, with the values; a dict.
 
-    What is no literal, such as ``[64] * 3``, is left out.
+    Tuples become lists; what is no literal, such as ``[64] * 3``, is left out.
     """
     values = {}
     with suppress(SyntaxError):  # of IPython's own, such as %time
         for statement in ast.parse(text).body:
             with suppress(AttributeError, ValueError):  # no assignment, or of no literal
                 value = ast.literal_eval(statement.value)
+                value = list(value) if isinstance(value, tuple) else value
                 for target in getattr(statement, "targets", None) or [statement.target]:
                     values[ast.unparse(target)] = value
     return values
