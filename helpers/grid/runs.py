@@ -21,6 +21,7 @@ from helpers.recipe import Recipe
 FOLDER = ".grid"
 """Name of the folder of finished runs in an output folder."""
 
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """One trained network."""
