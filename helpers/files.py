@@ -2,7 +2,7 @@
 
 Every file is written beside its final place, flushed to disk and renamed: a reader finds the old
 content or the new one, never a torn one. `path` is a str or Path. Nothing here knows of networks.
-Left out: locks, and replacing all files of a part together (`helpers.notebook.output`).
+Left out: locks, and replacing all files of a part together (`helpers.batch.staging`).
 """
 
 import io
@@ -27,10 +27,6 @@ def resolve(path):
     return PROJECT / Path(path).expanduser()
 
 
-written = set()
-"""The paths that this process has written."""
-
-
 def write_bytes(path, content):
     """Replace a file atomically; `content` is bytes.
 
@@ -44,7 +40,9 @@ def write_bytes(path, content):
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-        written.add(path)
+    except OSError as error:
+        error.filename = str(path)  # Python names no file where a disk is full
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

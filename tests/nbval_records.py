@@ -11,6 +11,7 @@ import base64
 import io
 import math
 import os
+import re
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -18,7 +19,8 @@ import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 from PIL import Image
 
-from helpers.notebook.output import STAGING_VARIABLE
+from helpers.files import PROJECT
+from helpers.notebook.cells import PARAMETERS, PARAMETERS_TAG
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import RECORD, VARIES, Record
 
@@ -30,16 +32,19 @@ fifteen pictures differ by 0.19, other figures by 0.02. Noise differs by 0.4 or 
 class RecordedFile(IPyNbFile):
     """A notebook whose recorded values are compared as numbers.
 
-    What it writes goes to a folder that is deleted afterwards, so that neither somebody's explored
-    results nor a kernel that holds their folder is in the way.
+    What it writes goes to a folder that is deleted afterwards, so that somebody's explored results
+    stay. So the folders among the parameters that it shows are not compared.
     """
 
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.skip_compare += (PARAMETERS,)
+
     def setup(self):
-        """Start the kernel."""
+        """Start the kernel, with the helpers beside this file, whichever are installed."""
         self.output = TemporaryDirectory()
         with pytest.MonkeyPatch.context() as environment:
-            if STAGING_VARIABLE not in os.environ:
-                environment.setenv(STAGING_VARIABLE, self.output.name)
+            environment.setenv("PYTHONPATH", str(PROJECT), prepend=os.pathsep)
             super().setup()
 
     def teardown(self):
@@ -62,6 +67,8 @@ class RecordedCell(IPyNbCell):
         """Refuse a cell that has code but was never run; leave the others to nbval."""
         if self.cell.source.strip() and self.cell.execution_count is None:
             self.raise_cell_error("The notebook holds no run of this cell; record it again")
+        if PARAMETERS_TAG in self.cell.metadata.get("tags", []):
+            self.cell.source = writing_to(self.parent.output.name, self.cell.source)
         super().runtest()
 
     def compare_outputs(self, test, ref, skip_compare=None):
@@ -83,21 +90,26 @@ def pytest_collect_file(parent):
     ]
 
 
+def writing_to(folder, source):
+    """Set another output folder in the source of a parameters cell."""
+    return re.sub(r"(?m)^(output_dir\b[^=]*=).*", lambda line: f"{line[1]} {folder!r}", source)
+
+
 def differences(recorded, computed):
     """Say how the outputs of a cell differ in kinds, places and recorded values; a list of lines.
 
     The outputs are nbformat's, streams of one name joined.
     """
-    for found, side in ("was recorded", recorded), ("came out", computed):
+    for when, side in ("was recorded", recorded), ("came out", computed):
         warnings = [out.text.strip() for out in side if out.get("name") == "stderr"]
         if warnings:
-            return [f"stderr, which is not allowed, {found}: {warnings[0]}"]
+            return [f"stderr, which is not allowed, {when}: {warnings[0]}"]
     was, came = (", ".join(map(_kind, side)) or "nothing" for side in (recorded, computed))
     if was != came:
-        lines = f"    recorded: {was}", f"    came out: {came}"
-        return ["the outputs differ in number, kind or order:", *lines]
-    found = map(_difference, recorded, computed)
-    return [line for line in found if line]
+        both = f"    recorded: {was}", f"    came out: {came}"
+        return ["the outputs differ in number, kind or order:", *both]
+    lines = map(_difference, recorded, computed)
+    return [line for line in lines if line]
 
 
 def _difference(recorded, computed):

@@ -1,4 +1,4 @@
-"""The command line: everything is checked before anything runs; then the parts run in order.
+"""The command: everything is checked before anything runs; then the parts run in order.
 
 Exit status: 0 if every part succeeded, 1 if one failed, 2 if the request was refused,
 128 + the signal's number if it was interrupted.
@@ -6,32 +6,32 @@ Exit status: 0 if every part succeeded, 1 if one failed, 2 if the request was re
 
 import os
 import sys
+from tempfile import TemporaryDirectory
 
 from helpers.batch import signals
-from helpers.batch.request import PROGRAM, check_machine, expected_time, make_plan, read_request
+from helpers.batch.progress import say
+from helpers.batch.request import PROGRAM, check, read_request
 from helpers.errors import OneLineError
-from helpers.notebook.output import output_lock
+from helpers.notebook.output import open_folder
 
 
 def main(words):
-    """Run what the command line's words ask for; give the exit status."""
+    """Run what the command's words ask for; give the exit status."""
     try:
         request = read_request(words)
-        plan = make_plan(request)
-        check_machine(plan)
+        check(request.plan)
         signals.handle()
-        with output_lock(request.output_dir):
-            where = os.path.relpath(request.output_dir)
-            parts = ", ".join(request.parts)
-            print(f"part {parts} into {where}: {expected_time(request)}", flush=True)
-            # Not before: papermill and what it brings take a second and more to import.
-            from helpers.batch import parts
+        folder = open_folder(request.output_dir)
+        with TemporaryDirectory() as home:
+            if not os.access(os.path.expanduser("~"), os.W_OK):
+                os.environ["HOME"] = home  # else IPython, matplotlib and others complain
+            # Not before: papermill and what it brings take a second to import.
+            from helpers.batch import parts, staging
 
-            status, reason = parts.run(request, plan)
-    except OneLineError as error:
-        status, reason = 2, error
-    except OSError as error:
-        status, reason = 1, error
-    if reason:
-        print(f"{PROGRAM}: {reason}", file=sys.stderr)
-    return status
+            with staging.locked(folder):
+                parts.run(request)
+    except (OneLineError, OSError) as error:
+        say(f"{PROGRAM}: {error}", sys.stderr)
+        refused = 2 if isinstance(error, OneLineError) else 1
+        return getattr(error, "status", refused)
+    return 0

@@ -8,49 +8,47 @@ import nbformat
 
 from helpers import files
 from helpers.batch import signals
-from helpers.batch.execution import PartError, execute, strip, take_warnings
-from helpers.batch.progress import progress
-from helpers.notebook.output import grid_folder, staging
-from helpers.notebook.records import read_records
+from helpers.batch.execution import PartError, execute
+from helpers.batch.progress import now_and_then, say
+from helpers.batch.staging import staging
+from helpers.grid.runs import FOLDER
 from helpers.report.results import build_report
-from helpers.report.runs import HEADLINES
 
 
-def run(request, plan):
-    """Run the parts of a plan, then write the report.
+def run(request):
+    """Run the parts of a `helpers.batch.request.Request`, then write the report.
 
-    Parameters
-    ----------
-    request : helpers.batch.request.Request
-    plan : dict
-        Part -> the parameters to inject.
-
-    Returns
-    -------
-    status : int
-        0, 1 or 128 + the number of a signal.
-    reason : str or Exception
-        Says in one line why it is not 0.
+    Raises
+    ------
+    PartError
+        A part failed.
+    Interrupted
+        A signal came.
     """
     folder = request.output_dir
-    try:
-        for part, parameters in plan.items():
-            signals.check()
-            run_part(part, parameters, folder, request.command(part))
+    for part, parameters in request.plan.items():
         signals.check()
-        with staging(folder) as stage:
-            build_report(folder, stage)
-        print(f"report: {os.path.relpath(folder / 'report.html')}", flush=True)
-        signals.check()
-    except signals.Interrupted as error:
-        return 128 + error.number, f"interrupted; finished parts are kept{_unfinished(folder)}"
-    except (PartError, OSError) as error:
-        return 1, f"{error}{_unfinished(folder, str(error))}"
-    return 0, ""
+        say(f"part {part}: begins")
+        run_part(part, parameters, folder, request.commands[part])
+        say(f"part {part}: done")
+    signals.check()
+    with staging(folder) as stage:
+        build_report(folder, stage)
+    report = os.path.relpath(folder / "report.html")
+    say(f"report: {report}")
 
 
 def run_part(part, parameters, folder, command):
-    """Run one part, publish its files together and show the values that head the report.
+    """Run one part and publish its files together.
+
+    Parameters
+    ----------
+    part : str
+    parameters : dict
+        All but the output folder, which is a staging folder until the part has succeeded.
+    folder : Path
+    command : str
+        Stored in the notebook.
 
     Raises
     ------
@@ -59,36 +57,20 @@ def run_part(part, parameters, folder, command):
     """
     path = files.NOTEBOOKS / f"part_{part}.ipynb"
     failed = folder / f"{path.stem}.failed.ipynb"
-    with progress(f"part {part}") as show, staging(folder) as stage:
-        partial = stage / f".{path.name}"
-        try:
-            notebook = execute(path, partial, parameters, show, command)
-        except PartError as error:
-            raise PartError(f"{error}{_keep_failed(partial, failed)}") from None
-        warnings = take_warnings(notebook)
-        files.write_text(stage / path.name, nbformat.writes(notebook) + "\n")
-    if warnings:
-        print(f"    left out of the notebook, a warning: {warnings[0]}", flush=True)
-    for name, record in read_records(notebook).items():
-        if name in HEADLINES[part]:
-            print("   ", str(record).split("   ")[0], flush=True)
     failed.unlink(missing_ok=True)
+    with staging(folder) as stage:
+        partial = stage / f".{path.name}"
+        injected = parameters | {"output_dir": str(stage)}
+        listener = now_and_then(f"part {part}")
+        try:
+            notebook = execute(path, partial, injected, listener, command)
+            text = nbformat.writes(notebook) + "\n"
+            files.write_text(stage / path.name, text)
+        except (PartError, OSError) as error:
+            reason = str(error).replace(str(stage), str(folder))
+            with suppress(OSError):  # the disk is full, or the stage has vanished
+                os.replace(partial, failed)
+                reason += f"; see {os.path.relpath(failed)}"
+            raise PartError(reason) from None
     if part == "c":
-        shutil.rmtree(grid_folder(folder), ignore_errors=True)
-
-
-def _keep_failed(partial, failed):
-    """Save how far a failed notebook came, with its traceback; say where."""
-    with suppress(OSError, ValueError):
-        notebook = strip(nbformat.read(partial, as_version=4))
-        files.write_text(failed, nbformat.writes(notebook) + "\n")
-        return f"; see {os.path.relpath(failed)}"
-    return ""
-
-
-def _unfinished(folder, said=""):
-    """Say what is kept of a grid that was not finished, unless that was said."""
-    count = len(list(grid_folder(folder).glob("*.npz")))
-    if not count or "--resume" in said:
-        return ""
-    return f"; {count} runs of the grid are kept: --resume goes on with them"
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)

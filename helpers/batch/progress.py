@@ -1,46 +1,30 @@
-"""One line that tells how far a part is: in place in a terminal, elsewhere now and then."""
+"""Lines for whoever watches: results matter more than these."""
 
-import shutil
+import os
 import sys
 import time
-from contextlib import contextmanager
 
 LINE_EVERY = 15
-"""Seconds between two lines where there is no terminal."""
+"""Seconds between two lines that tell how far a part is."""
 
 
-@contextmanager
-def progress(name):
-    """Yield a function that shows a line; say at the end how long the block took."""
-    line = _Line(name)
-    state = "stopped after"
+def say(text, stream=None):
+    """Print a line; if nobody reads it any more, as after ``| head -1``, go on in silence."""
+    stream = stream or sys.stdout
     try:
-        yield line.show
-        state = "done in"
-    finally:
-        line.clear()
-        print(f"{name}: {state} {line.seconds():.0f} s", flush=True)
+        print(text, file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-class _Line:
-    def __init__(self, name):
-        self.name = name
-        self.begin = time.monotonic()
-        self.shown_at = 0.0
-        self.columns = shutil.get_terminal_size().columns - 1
+def now_and_then(name):
+    """Make a function that says a line if the last one is some seconds ago."""
+    next_line = time.monotonic() + LINE_EVERY
 
-    def seconds(self):
-        return time.monotonic() - self.begin
+    def show(text):
+        nonlocal next_line
+        if time.monotonic() >= next_line:
+            say(f"{name}: {' '.join(text.split())}")
+            next_line = time.monotonic() + LINE_EVERY
 
-    def show(self, text):
-        text = " ".join(text.split())
-        if sys.stdout.isatty():
-            text = f"{self.name} {self.seconds():.0f} s  {text}"
-            print("\r" + text[: self.columns].ljust(self.columns), end="", flush=True)
-        elif self.seconds() - self.shown_at >= LINE_EVERY:
-            print(f"{self.name}: {text}", flush=True)
-            self.shown_at = self.seconds()
-
-    def clear(self):
-        if sys.stdout.isatty():
-            print("\r" + " " * self.columns, end="\r")
+    return show

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 PARAMETERS = "application/vnd.helpers.parameters+json"
-"""Marks the output that shows the parameters a run took."""
+"""Marks the output that shows the parameters that a run has read."""
 PARAMETERS_TAG, INJECTED_TAG = "parameters", "injected-parameters"
 """The tags of the parameters cell and of the cell that papermill puts after it."""
 
@@ -23,7 +23,7 @@ def read(path):
         There is no such file, or it is no notebook of format 4.
     """
     notebook = json.loads(Path(path).read_text("utf-8"))
-    if not isinstance(notebook, dict) or notebook.get("nbformat") != 4:
+    if not isinstance(notebook, dict) or notebook.get("nbformat") != 4 or "cells" not in notebook:
         raise ValueError("not a notebook of format 4")
     return notebook
 
@@ -40,39 +40,41 @@ def tagged(notebook, tag):
 
 def outputs(notebook, mime_type):
     """List what the cells of a notebook displayed under a MIME type."""
-    shown = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
-    return [each["data"][mime_type] for each in shown if mime_type in each.get("data", {})]
+    shown = []
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if mime_type in output.get("data", {}):
+                shown.append(output["data"][mime_type])
+    return shown
 
 
 def parameters_of(notebook, is_run=True):
     """Read a notebook's parameters; a dict, with lists for tuples.
 
     They are those that its run has shown or, without a run, the values in its parameters cell and
-    in papermill's. What is no plain value there, such as ``[64] * 3``, is left out.
+    in papermill's.
     """
     shown = outputs(notebook, PARAMETERS)
     if shown and is_run:
         return dict(shown[-1])
-    found = {}
+    values = {}
     for tag in (PARAMETERS_TAG, INJECTED_TAG):
         for cell in tagged(notebook, tag):
-            for name, value in assigned(source(cell)).items():
-                with suppress(ValueError):
-                    value = ast.literal_eval(value)
-                    found[name] = list(value) if isinstance(value, tuple) else value
-    return found
+            values |= assigned(source(cell))
+    return values
 
 
 def assigned(text):
-    """Give the names that code assigns to, each with the syntax tree of its value."""
-    found = {}
+    """Give the names that code assigns plain values to, with the values; a dict.
+
+    Tuples become lists; what is no literal, such as ``[64] * 3``, is left out.
+    """
+    values = {}
     with suppress(SyntaxError):  # of IPython's own, such as %time
         for statement in ast.parse(text).body:
-            if isinstance(statement, ast.AnnAssign):
-                targets = [statement.target]
-            else:
-                targets = getattr(statement, "targets", [])
-            for target in targets:
-                if isinstance(target, ast.Name):
-                    found[target.id] = statement.value
-    return found
+            with suppress(AttributeError, ValueError):  # no assignment, or of no literal
+                value = ast.literal_eval(statement.value)
+                value = list(value) if isinstance(value, tuple) else value
+                for target in getattr(statement, "targets", None) or [statement.target]:
+                    values[ast.unparse(target)] = value
+    return values

@@ -16,32 +16,8 @@ PROGRESS = "application/vnd.helpers.progress+json"
 SECONDS_BETWEEN_DRAWINGS = 1.0
 
 
-def progress_line():
-    """Show a line that tells how far a long cell is; ``update(text)`` of the result replaces it."""
-    return ProgressLine()
-
-
-def live_curve(draw):
-    """Make a picture that is drawn again as a network trains, and under it a line for each epoch.
-
-    It is drawn at most once a second, and at the end of the cell, however that ends: the curve of a
-    training that diverges is there up to its last finite epoch.
-
-    Parameters
-    ----------
-    draw : callable
-        Takes a `helpers.sgd.History`, returns a picture of `helpers.figures`.
-
-    Returns
-    -------
-    callable
-        For `helpers.sgd.train` as ``on_epoch``.
-    """
-    return LiveCurve(draw)
-
-
 class ProgressLine:
-    """See `progress_line`."""
+    """A line that tells how far a long cell is; ``update(text)`` replaces it."""
 
     def __init__(self):
         self._display_id = secrets.token_hex(8)
@@ -53,7 +29,18 @@ class ProgressLine:
 
 
 class LiveCurve:
-    """See `live_curve`."""
+    """A picture that is drawn again as a network trains, and under it a line for each epoch.
+
+    It is drawn at most once a second, and at the end of the cell, however that ends: the curve of a
+    training that diverges is there up to its last finite epoch.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes a `helpers.history.History`, returns a picture of `helpers.figures`.
+
+    The object is for `helpers.sgd.train` as ``on_epoch``.
+    """
 
     def __init__(self, draw):
         self._draw = draw

@@ -7,18 +7,19 @@ the numbers with the tolerance that was recorded. Left out: where tolerances com
 """
 
 import math
+import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from helpers.errors import OneLineError
-from helpers.notebook import output
 from helpers.notebook.cells import outputs
 from helpers.notebook.display import show
 
 RECORD = "application/vnd.helpers.record+json"
 VARIES = "application/vnd.helpers.varies+json"
+RECORDED = "recorded"
+"""The notebook's variable that holds what it has recorded, by name."""
 BOUNDS = {
     "abs": "a rerun may differ by {}",
     "rel": "a rerun may differ by {} of the value",
@@ -77,15 +78,6 @@ class Record:
         return agrees[self.bound]
 
 
-_shown = {}
-"""What this kernel has recorded, by name; `finish` looks through it."""
-
-
-def forget():
-    """Forget what has been recorded: the notebook begins again."""
-    _shown.clear()
-
-
 def record(name, value, **bound):
     """Show a value with its tolerance and let later runs be compared with it.
 
@@ -101,14 +93,14 @@ def record(name, value, **bound):
 
     Raises
     ------
-    TypeError
+    ValueError
         If more than one bound, or an unknown one, is given.
     """
-    if len(bound) > 1 or not bound.keys() <= BOUNDS.keys() - {"exactly"}:
-        raise TypeError(f"{name}: give one of abs, rel, at_most, at_least; got {sorted(bound)}")
     [(kind, limit)] = bound.items() or [("exactly", 0)]
     value, limit = np.asarray(value).item(), np.asarray(limit).item()
-    _shown[name] = entry = Record(name, value if math.isfinite(value) else None, kind, limit)
+    entry = Record(name, value if math.isfinite(value) else None, kind, limit)
+    variables = vars(sys.modules["__main__"])  # of the notebook, or of the script made of it
+    variables.setdefault(RECORDED, {})[name] = entry
     show({"text/plain": str(entry), RECORD: asdict(entry)})
 
 
@@ -120,16 +112,16 @@ def read_records(notebook):
     RecordError
         If one is outside its bound, or two have one name.
     """
-    found = [Record(**entry) for entry in outputs(notebook, RECORD)]
-    records = {each.name: each for each in found}
-    if len(records) < len(found):
+    entries = [Record(**entry) for entry in outputs(notebook, RECORD)]
+    records = {each.name: each for each in entries}
+    if len(records) < len(entries):
         raise RecordError("two recorded values have the same name")
     _refuse_failed(records)
     return records
 
 
 def finish(settings):
-    """End a notebook: name the files that it wrote, let its folder go, refuse a failed value.
+    """End a notebook: refuse it if a recorded value was shown as FAILED.
 
     Parameters
     ----------
@@ -139,15 +131,10 @@ def finish(settings):
     Raises
     ------
     RecordError
-        In one line, if a recorded value was shown as FAILED.
+        In one line.
     """
-    place = settings.parameters.output_dir
-    is_relative = not Path(place).expanduser().is_absolute()
-    where = " in the project's folder" if is_relative else ""
-    names = ", ".join(settings.written()) or "nothing"
-    varies(f"written to {place}{where}: {names}")
-    output.release()
-    _refuse_failed(_shown)
+    _refuse_failed(settings.recorded)
+    show({"text/plain": "Every recorded value is within its bound."})
 
 
 def _refuse_failed(records):

@@ -1,114 +1,79 @@
 """Executed notebooks as data: a row for each, with its parameters, its values and how it ended."""
 
-import os
-import re
-from glob import glob
 from pathlib import Path
 
 import pandas as pd
 
 from helpers.notebook import cells
-from helpers.notebook.records import RECORD, Record
-
-COLUMNS = ["notebook", "part", "state", "reason"]
-READS_PARAMETERS = re.compile(r"""\bread_parameters\(["']([a-d])["']""")
-"""By this call a notebook is one of ours."""
+from helpers.notebook.parameters import FOLDERS
+from helpers.notebook.records import RECORD, RecordError, read_records
 
 
-def collect(where):
+def collect(folder):
     """Make a table of executed notebooks; a damaged one gets a row that says what is wrong.
 
     Parameters
     ----------
-    where : str, Path or list of them
-        A notebook, a folder (with all notebooks in it and below), or a pattern: "runs/*.ipynb".
+    folder : str or Path
+        Read with all notebooks in it and below, but for the copies that Jupyter keeps.
 
     Returns
     -------
     pandas.DataFrame
         A row for each notebook, by name; lists are tuples, so that rows can be grouped by them.
 
-        ``notebook``, ``part``
-            Its path, and "a", "b", "c" or "d".
-        ``state``, ``reason``
-            "complete", or what it is instead, and why: "failed value" (outside its bound), "error"
-            (in a cell), "half run", "mixed" (cells run in another order), "not run" (as papermill's
-            --prepare-only leaves it: outputs that are there belong to another run, and are not
-            read), "foreign" (none of the four parts), "unreadable".
-        then a column for each parameter and for each recorded value
-            NaN where a notebook has none, or where the value is no finite number.
+        ``notebook``
+            Its path.
+        ``complete``, ``reason``
+            Whether it ran from top to bottom with every recorded value within its bound; if not,
+            why not.
+        then a column for each parameter and, of complete runs, for each recorded value
+            NaN where a notebook has none.
     """
-    places = [where] if isinstance(where, (str, os.PathLike)) else where
-    paths = [path for place in places for path in _notebooks(place)]
-    rows = [_row(path) for path in paths]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=COLUMNS)
-
-
-def _notebooks(place):
-    """List the notebooks in a place, except the copies that Jupyter hides in checkpoints."""
-    folder = Path(place).expanduser()
-    if folder.is_dir():
-        found = [path.relative_to(folder) for path in sorted(folder.rglob("*.ipynb"))]
-        return [folder / path for path in found if not re.search(r"(^|/)\.", path.as_posix())]
-    return sorted(map(Path, glob(str(folder), recursive=True))) or [folder]
+    paths = sorted(Path(folder).expanduser().rglob("*.ipynb"))
+    return pd.DataFrame([_row(path) for path in paths if ".ipynb_checkpoints" not in path.parts])
 
 
 def _row(path):
-    row = dict.fromkeys(COLUMNS, "") | {"notebook": path.as_posix()}
+    row = {"notebook": path.as_posix(), "complete": False}
     try:
-        return row | _found_in(cells.read(path))
-    except OSError as error:
-        return row | {"state": "unreadable", "reason": error.strerror}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        return row | {"state": "unreadable", "reason": f"damaged: {error}"}
+        notebook = cells.read(path)
+        row["reason"] = _incomplete(notebook)
+        row["complete"] = not row["reason"]
+        # Of a run that is not complete, what is shown may be another run's: papermill
+        # --prepare-only puts new parameters beside old outputs.
+        parameters = cells.parameters_of(notebook, is_run=row["complete"])
+        for name in parameters.keys() - FOLDERS:
+            value = parameters[name]
+            row[name] = tuple(value) if isinstance(value, list) else value
+        if row["complete"]:
+            for entry in cells.outputs(notebook, RECORD):
+                row[entry["name"]] = entry["value"]
+    # A damaged notebook makes Python raise whatever it does.
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        row |= {"complete": False, "reason": f"unreadable: {error}"}
+    return row
 
 
-def _found_in(notebook):
-    """Find what a row holds; whatever Python raises at it, a damaged notebook makes it raise."""
-    code = []
+def _incomplete(notebook):
+    """Say why a run is not complete; "" if it is."""
+    counts = []
     for cell in notebook["cells"]:
-        if cell["cell_type"] == "code" and cells.source(cell).strip():
-            code.append(cell)
-    call = READS_PARAMETERS.search("\n".join(map(cells.source, code)))
-    if call is None:
-        return {"state": "foreign", "reason": "it reads the parameters of no part"}
-    records = [Record(**entry) for entry in cells.outputs(notebook, RECORD)]
-    state, reason = _state(notebook, code, records)
-    found = {"part": call[1], "state": state, "reason": reason}
-    is_run = state != "not run"
-    for name, value in cells.parameters_of(notebook, is_run).items():
-        found[name] = tuple(value) if isinstance(value, list) else value
-    if is_run:
-        for record in records:
-            found[record.name] = record.value
-    return found
-
-
-def _state(notebook, code, records):
-    """Say how a run ended, and why."""
-    counts = [cell["execution_count"] for cell in code]
-    ran = [count for count in counts if count is not None]
-    injected = cells.tagged(notebook, cells.INJECTED_TAG)
-    if not ran or any(cell["execution_count"] is None for cell in injected):
-        return "not run", ""
-    error = _first_error(code)
-    if error:
-        return "error", error
-    if len(ran) < len(counts):
-        return "half run", f"what follows cell {ran[-1]} was not run"
-    if ran != sorted(ran):
-        return "mixed", "its cells were run in another order"
-    failed = [str(record) for record in records if record.failed]
-    if failed:
-        return "failed value", "; ".join(failed)
-    return "complete", ""
-
-
-def _first_error(code):
-    """Say where the first error is and what it says, in one line; "" if there is none."""
-    for cell in code:
+        if cell["cell_type"] != "code" or not cells.source(cell).strip():
+            continue
+        counts.append(cell["execution_count"])
         for output in cell["outputs"]:
             if output["output_type"] == "error":
-                words = f"cell {cell['execution_count']}: {output['ename']}: {output['evalue']}"
-                return " ".join(words.split())
+                message = " ".join(output["evalue"].split())
+                return f"cell {counts[-1]}: {output['ename']}: {message}"
+    if None in counts:
+        return f"{counts.count(None)} cells were not run"
+    if counts != sorted(counts):
+        return "its cells were not run from top to bottom"
+    if not cells.outputs(notebook, cells.PARAMETERS):
+        return "it shows the parameters of no part"
+    try:
+        read_records(notebook)
+    except RecordError as error:
+        return str(error)
     return ""

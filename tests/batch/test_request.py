@@ -1,0 +1,154 @@
+"""What is asked for is checked before anything runs; from words to the parameters of each part."""
+
+import pytest
+
+from helpers import data, files
+from helpers.batch import signals
+from helpers.batch.command_line import main
+from helpers.batch.request import read_request
+from helpers.grid import workers
+from helpers.notebook import parameters
+from helpers.notebook.parameters import PARTS
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "output"
+
+
+@pytest.fixture
+def refused(capsys, monkeypatch):
+    """Give a function that expects a request to be refused, and returns the one line."""
+    monkeypatch.setattr(data, "verify", lambda: None)
+    monkeypatch.setattr(signals, "handle", lambda: pytest.fail("it was to run"))
+
+    def run(*arguments):
+        assert main([str(argument) for argument in arguments]) == 2
+        shown = capsys.readouterr()
+        assert shown.out == "" and shown.err.count("\n") == 1
+        return shown.err.removeprefix("python -m helpers: ").strip()
+
+    return run
+
+
+# What is typed -> what the line must hold; what a parameter accepts is tested in tests/notebook.
+BAD = {
+    "a -p learning_rate fast": "learning_rate = 'fast'",
+    "a -p learning_rate ": "learning_rate = ''",
+    "a -p learning_rate 0.1,0.2": "learning_rate = (0.1, 0.2)",
+    "a -p learning_rate " + "[" * 100_000: "learning_rate = '[[[[",
+    "a -p learning_rate " + "9" * 5_000: "learning_rate = ",
+    "a -p learning_rate __import__('os')": "learning_rate = ",
+    "a -p hidden_layers 64x64": "hidden_layers, entry 1 = '64x64'",
+    "a -p learning_rat 0.1": "did you mean learning_rate?",
+    "b -p learning_rate 0.1": "unknown parameter 'learning_rate'",
+    "a -p output_dir x": "unknown parameter 'output_dir'",
+    "d -p model_dir s3://x": "model_dir = 's3://x'",
+    "a --output s3://bucket/run1": "--output 's3://bucket/run1': should be a folder",
+    "a --output file:///x": "--output 'file:///x': should be a folder",
+    "a --output ": "--output '': should be a folder",
+    "a --output ~nobody-has-this-name/x": "--output '~nobody-has-this-name/x'",
+}
+
+
+@pytest.mark.parametrize("typed", BAD, ids=lambda typed: typed[:40])
+def test_a_bad_request_is_refused(refused, typed):
+    assert BAD[typed] in refused(*typed.split(" "))
+
+
+def test_damaged_notebooks_are_refused_before_anything_runs(refused, output, monkeypatch, tmp_path):
+    monkeypatch.setattr(files, "NOTEBOOKS", tmp_path)
+    path = tmp_path / "part_a.ipynb"
+    no_language = '{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "python3"}}}'
+    for text in None, '{"cells": [', "<<<<<<< HEAD", "[]", no_language:
+        if text:
+            path.write_text(text)
+        line = refused("a", "--output", output)
+        assert line.startswith("part_a.ipynb is damaged") or "pip install" in line
+        (tmp_path / "part_a.ipynb").touch()
+    assert not output.exists()
+
+
+def test_whoever_trains_part_c_is_looked_at_before_part_a(refused, output, monkeypatch):
+    asked = []
+
+    def check(*options):
+        asked.append(options)
+        raise workers.WorkerError("nobody there")
+
+    monkeypatch.setattr(workers, "check", check, raising=False)
+    words = ["a", "c", "--scheduler", "tcp://host:8786", "-p", "num_workers", "3", "--output"]
+    assert refused(*words, output) == "nobody there"
+    assert asked == [("dask", 3, "tcp://host:8786")]
+    assert not output.exists()
+
+
+def plan(*words):
+    return read_request(words).plan
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3,4,5", [3, 4, 5]), ("[3,4]", [3, 4]), ("(3, 4)", [3, 4]), ("5e-2", [0.05]), (".5", [0.5])],
+)
+def test_ways_to_write_a_list(text, value):
+    assert plan("c", "-p", "learning_rate", text)["c"]["learning_rate"] == value
+
+
+def test_every_parameter_is_injected_so_that_an_explored_cell_changes_nothing():
+    full, quick = plan(), plan("--quick")
+    assert list(full) == list(quick) == ["a", "b", "c", "d"]
+    folder = {"model_dir": str(files.OUTPUTS)}
+    for part in "abc":
+        assert full[part] == parameters.full(part)
+        assert quick[part] == parameters.defaults(part)
+    assert full["d"] == parameters.full("d") | folder
+
+
+def test_where_results_go_and_where_part_d_looks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    outputs = files.OUTPUTS
+    changed = ("-p", "num_images", "3")
+    for words, folder, networks in [
+        (["a", "d"], outputs, outputs),
+        (["--quick"], outputs / "quick", outputs / "quick"),
+        (["d", *changed], outputs / "changed", outputs),
+        (["C", "d", *changed], outputs / "changed", outputs / "changed"),
+        (["d", "-p", "model_dir", "x"], outputs / "changed", "x"),
+        (["d", "--output", "here"], tmp_path / "here", tmp_path / "here"),
+        (["d", "--output=~/res"], tmp_path / "home" / "res", tmp_path / "home" / "res"),
+    ]:
+        asked = read_request(words)
+        assert (asked.output_dir, asked.plan["d"]["model_dir"]) == (folder, str(networks))
+
+
+def test_how_part_c_works_is_no_change():
+    options = "c --resume --scheduler tcp://host:8786 -p num_workers 1"
+    asked = read_request(options.split())
+    how = {"executor": "dask", "scheduler": "tcp://host:8786", "num_workers": 1}
+    assert asked.plan["c"] == parameters.full("c") | how
+    assert asked.output_dir == files.OUTPUTS
+    assert asked.commands["c"] == "python -m helpers c"
+
+
+def test_the_command_that_is_stored_finds_the_same():
+    words = "a --quick c d -p learning_rate 0.1 -p num_units [4,5] -p model_dir y --output x"
+    first = read_request(words.split())
+    assert first.commands["a"] == "python -m helpers a --quick -p learning_rate 0.1"
+    assert first.commands["d"] == "python -m helpers d --quick"
+    again = read_request(first.commands["c"].replace("'", "").split()[3:])
+    assert again.plan["c"] == first.plan["c"]
+
+
+def test_help_lists_every_parameter_with_the_notebook_s_words(capsys):
+    with pytest.raises(SystemExit) as ending:
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert ending.value.code == 0
+    for part, kind in PARTS.items():
+        section = shown.split(f"\npart {part}: ")[1].split("\npart ")[0]
+        for name in kind.model_fields.keys() - {"output_dir"}:
+            assert f"  {name} = " in section
+        assert kind.__doc__ in section
+    assert "num_units = [30, 50]   (full size: [30, 40, 50])\n      units of each" in shown
