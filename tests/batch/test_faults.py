@@ -1,4 +1,4 @@
-"""Real faults on real runs: signals and a file-size limit; see also tests/tools/soak.py."""
+"""Real faults on real runs: signals and a file-size limit."""
 
 import random
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from helpers import files
 from helpers.notebook.output import grid_folder
-from tests.tools import soak
+from tests.batch import faults
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
@@ -23,24 +23,24 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_table(tmp_path)
     folder.mkdir()
     table, runs = folder / "hyperparameter_tune.csv", grid_folder(folder)
     table.write_text("earlier")
-    command = soak.command("c", "0.0", folder)
+    command = faults.command("c", folder)
     events = {
-        "SIGINT to the command": lambda mark: soak.family(mark, soak.KERNEL),
+        "SIGINT to the command": lambda mark: faults.family(mark, faults.KERNEL),
         "SIGHUP to the command": lambda mark: list(folder.glob(".staging.*")),
-        soak.TWO_SIGNALS: lambda mark: soak.family(mark, soak.WORKER),
+        faults.TWO_SIGNALS: lambda mark: faults.family(mark, faults.WORKER),
         "SIGKILL to the command": lambda mark: list(runs.glob("*.npz")),
     }
     for kind, happened in events.items():
         with open(tmp_path / "log", "w+") as log:
-            process, mark = soak.start(command, log)
+            process, mark = faults.start(command, log)
             deadline = time.monotonic() + 120
             while not happened(mark):
                 assert process.poll() is None and time.monotonic() < deadline, "it never happened"
                 time.sleep(0.02)
             time.sleep(rng.uniform(0, 0.5))
-            allowed = soak.hit(process, mark, kind, rng)
+            allowed = faults.hit(process, kind, rng)
             status = process.wait(60)
-            assert soak.survivors(mark) == 0
+            assert faults.survivors(mark) == 0
             log.seek(0)
             said = log.read()
         assert status in allowed, said
@@ -52,7 +52,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_table(tmp_path)
     assert list(runs.glob("*.npz")), "runs that were finished before the kill"
     for where in (folder, tmp_path / "in peace"):
         done = subprocess.run(
-            soak.command("c", "0.0", where), capture_output=True, text=True, cwd=files.PROJECT
+            faults.command("c", where), capture_output=True, text=True, cwd=files.PROJECT
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert hidden(where) == set()
@@ -63,7 +63,7 @@ def test_a_limit_on_files_leaves_the_earlier_results(tmp_path):
     (tmp_path / "part_a.ipynb").write_text("earlier")
     limit = "import resource as r, runpy; r.setrlimit(r.RLIMIT_FSIZE, (9000, 9000)); "
     run = "runpy.run_module('helpers', run_name='__main__')"
-    command = [sys.executable, "-c", limit + run, *soak.command("a", "0.0", tmp_path)[3:]]
+    command = [sys.executable, "-c", limit + run, *faults.command("a", tmp_path)[3:]]
     done = subprocess.run(command, capture_output=True, text=True, cwd=files.PROJECT)
     assert done.returncode == 1
     assert done.stderr.startswith("python -m helpers: ") and done.stderr.count("\n") == 1
