@@ -20,23 +20,21 @@ PLAN = {
     "grid": {COURSE},
     "figures": {COURSE, "grid"},
     "notebook": {COURSE},
-    "exercise": {COURSE, "grid", "notebook"},
+    "exercise": {COURSE, "grid", "notebook"},  # of the notebook's room what shows, no more
     "report": {COURSE, "grid", "notebook"},
     "batch": {COURSE, "grid", "figures", "notebook", "exercise", "report"},
 }
 """Room -> the rooms that it may use beside itself."""
 CHECK = HELPERS / "notebook" / "__init__.py", "helpers.exercise.check"
 """The one arrow that goes up: notebooks call `notebook.check`."""
-SHOWING = {"cells", "display"}
-"""What exercises may use of the notebook's room."""
 
 
 def room(path):
-    """Name the room of a file."""
-    first, *rest = path.relative_to(HELPERS).parts
+    """Name the room of a file or folder below helpers/."""
+    first = path.relative_to(HELPERS).parts[0]
     if first == "__main__.py":
         return "batch"
-    return first if rest else COURSE
+    return first if (HELPERS / first).is_dir() else COURSE
 
 
 def imported(path):
@@ -58,10 +56,7 @@ def test_arrows_go_down_only(path):
         package, *rest = name.split(".")
         assert package != "tests"
         if package == "helpers" and rest and (path, name) != CHECK:
-            there = rest[0] if (HELPERS / rest[0]).is_dir() else COURSE
-            assert there in {here, *PLAN[here]}
-            if (here, there) == ("exercise", "notebook"):
-                assert rest[1] in SHOWING
+            assert room(HELPERS / rest[0]) in {here, *PLAN[here]}
 
 
 def test_the_mathematics_needs_numpy_alone():

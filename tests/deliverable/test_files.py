@@ -17,7 +17,6 @@ from helpers.report.results import build_report
 from tests.deliverable.recorded import FOLDER, NETWORKS, model, notebook, table
 from tests.tools import readme
 
-PARTS = "part_a", "part_b", "part_c", "part_d"
 NAMES = {
     "report.html",
     "timing.json",
@@ -29,7 +28,7 @@ NAMES = {
     "ensemble_test_probabilities.npy",
     "weight_photo.png",
     "weight_photo_learned.png",
-    *(f"{part}.{kind}" for part in PARTS for kind in ("ipynb", "html")),
+    *(f"part_{part}.{kind}" for part in "abcd" for kind in ("ipynb", "html")),
     *(f"{name}{ending}" for name in NETWORKS for ending in (".json", "_weights.npy")),
 }
 """What a full run leaves."""

@@ -37,14 +37,14 @@ def results(folder):
     return LINES.format(
         **values,
         check_grad=headlines["b"]["check_grad"],
-        grid=headlines["c"]["best validation accuracy"],
+        grid=headlines["c"]["best validation accuracy"].replace(" %", "%"),
     )
 
 
 def with_results(text, folder):
     """Put the headline figures of an output folder into the text of a README."""
-    before, _, after = BLOCK.search(text).groups()
-    return BLOCK.sub(lambda _: before + results(folder) + after, text)
+    above, begin, _, end, below = BLOCK.split(text)
+    return "".join([above, begin, results(folder), end, below])
 
 
 if __name__ == "__main__":

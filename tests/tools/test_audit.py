@@ -18,6 +18,12 @@ for name in "table.csv", "report.html":
     (outputs / name).write_text("1")
 """
 """Stands for the command: it writes two files."""
+MACHINE = """
+import os
+def machine():
+    return {"kernels": os.environ["OPENBLAS_CORETYPE"], "numpy": "2.4"}
+"""
+"""Stands for a machine that has all kernels."""
 
 
 @pytest.fixture
@@ -26,12 +32,9 @@ def project(tmp_path, monkeypatch):
     folder = tmp_path / "project"
     (folder / "helpers" / "grid").mkdir(parents=True)
     (folder / "helpers" / "__main__.py").write_text(COMMAND)
-    describe = (
-        "def machine():\n    import os\n    return {'kernels': os.environ['OPENBLAS_CORETYPE']}"
-    )
-    (folder / "helpers" / "grid" / "machine.py").write_text(describe)
+    (folder / "helpers" / "grid" / "machine.py").write_text(MACHINE)
     (folder / "outputs").mkdir()
-    timing = {"machine": {"kernels": "Haswell"}}
+    timing = {"machine": {"kernels": "Haswell", "numpy": "2.4"}}
     (folder / "outputs" / "timing.json").write_text(json.dumps(timing))
     for name in "table.csv", "report.html":
         (folder / "outputs" / name).write_text("1")
@@ -70,24 +73,23 @@ def test_every_kind_of_difference_is_named(project, capfd):
 
 
 @needs_git
-def test_a_command_that_fails_is_no_agreement(project, capfd):
+def test_a_command_that_fails_is_no_agreement(project):
     (project / "helpers" / "__main__.py").write_text("raise SystemExit(1)")
     commit(project)
-    assert audit.main(["a"]) == 2
-    assert "the command failed" in capfd.readouterr().err
+    with pytest.raises(SystemExit, match="the command failed"):
+        audit.main(["a"])
 
 
 EXPLAINED = {
-    "other networks": ({"accuracy": [0.818, 0.882] * 100}, True),
-    "one far better": ({"accuracy": [0.84, 0.86] * 100}, False),
-    "all a little better": ({"accuracy": [0.804, 0.904] * 100}, False),
+    "another network": ({"accuracy": [0.8, 0.918]}, True),
+    "a far better network": ({"accuracy": [0.8, 0.94]}, False),
     "another setting": ({"seed": 1}, False),
 }
 
 
 @pytest.mark.parametrize(("columns", "agree"), EXPLAINED.values(), ids=EXPLAINED)
 def test_what_other_kernels_explain(tmp_path, columns, agree):
-    table = pd.DataFrame({"seed": 0, "accuracy": [0.8, 0.9] * 100})
+    table = pd.DataFrame({"seed": 0, "accuracy": [0.8, 0.9]})
     table.to_csv(tmp_path / "was.csv")
     table.assign(**columns).to_csv(tmp_path / "came.csv")
     assert audit.values_agree(tmp_path / "was.csv", tmp_path / "came.csv") == agree
