@@ -25,7 +25,7 @@ PLAN = {
     "batch": {COURSE, "grid", "figures", "notebook", "exercise", "report"},
 }
 """Room -> the rooms that it may use beside itself."""
-CHECK = HELPERS / "notebook" / "__init__.py", "helpers.exercise.check"
+CHECK = HELPERS / "notebook" / "__init__.py", "helpers.exercise.check.check"
 """The one arrow that goes up: notebooks call `notebook.check`."""
 
 

@@ -17,7 +17,7 @@ import torch
 from sklearn.neural_network import MLPClassifier
 
 from helpers import network, sgd
-from helpers.grid.stack import Stack
+from helpers.grid.stack import Stack, networks_of
 from helpers.recipe import Recipe
 
 RATES = 0.01, 0.005, 0.05
@@ -51,7 +51,7 @@ def fast_step(shape, training, depths=None):
         sizes = layer_sizes((num_units, depth, batch_size))
         for rate in RATES if depths else RATES[:1]:
             recipes.append(Recipe(sizes, 100, batch_size, rate))
-    stack = Stack(recipes, training)
+    stack = Stack(networks_of(recipes), training)
     stack.set_rates(0)
     epochs = itertools.count()
     return running(lambda: stack.minibatches(next(epochs)), stack.step, len(recipes))

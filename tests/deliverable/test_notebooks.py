@@ -2,7 +2,6 @@
 
 import re
 
-import nbformat
 import pytest
 
 from helpers.files import NOTEBOOKS
@@ -45,7 +44,6 @@ def test_there_are_the_four_notebooks_and_nothing_else():
 @each_notebook
 def test_it_ran_from_top_to_bottom(folder, part):
     executed = notebook(part, folder)
-    nbformat.validate(executed)
     counts = [cell.execution_count for cell in code_cells(executed)]
     assert counts == [*range(1, len(counts) + 1)]
     assert "error" not in [output.output_type for output in shown(executed)]
