@@ -5,6 +5,7 @@ import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -12,6 +13,7 @@ from helpers import figures
 from helpers.files import OUTPUTS
 from helpers.grid import beyond
 from helpers.grid.table import sentences
+from helpers.history import History
 from helpers.notebook.cells import outputs
 from helpers.report.results import build_report
 from tests.deliverable.recorded import FOLDER, NETWORKS, model, notebook, table
@@ -73,6 +75,11 @@ def test_timing_names_the_machine_and_how_long_part_c_took():
 # ---- pictures, drawn again from what they show
 
 
+def learning_curves():
+    curves = pd.read_csv(FOLDER / "learning_curves.csv").set_index("epoch")
+    return figures.learning_curves(History(**curves.to_dict("list")), curves.index[-1])
+
+
 def main_effects():
     return figures.grid_main_effects(table())
 
@@ -92,23 +99,29 @@ def first_layers():
 
 
 PICTURES = {
+    "learning curves": ("a", learning_curves),
     "hyperparameter_tune.png": ("c", main_effects),
     "weight_photo.png": ("d", first_layer),
     "weight_photo_learned.png": ("d", first_layers),
 }
-"""File -> the part whose notebook shows it, and what draws it again."""
+"""Picture -> the part whose notebook shows it, and what draws it again."""
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_that_of_these_results(name):
     part, draw = PICTURES[name]
-    png = (FOLDER / name).read_bytes()
-    assert png in map(base64.b64decode, outputs(notebook(part), "image/png"))
-    drawn, saved = pixels(draw().png), pixels(png)
-    assert drawn.shape == saved.shape
-    # Another release of the drawing libraries may shade the edge of a line differently.
-    assert np.abs(drawn - saved).mean() <= 0.1
+    drawn = pixels(draw().png)
+    shown = map(base64.b64decode, outputs(notebook(part), "image/png"))
+    alike = [png for png in shown if are_alike(pixels(png), drawn)]
+    assert alike
+    if name.endswith(".png"):
+        assert (FOLDER / name).read_bytes() in alike
 
 
 def pixels(png):
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), float)
+
+
+def are_alike(first, second):
+    # The table of the curves is rounded. One point moved by 0.2 % makes 0.03.
+    return first.shape == second.shape and np.abs(first - second).mean() < 0.02
