@@ -16,7 +16,6 @@ from helpers.files import PROJECT
 # The same examples in every run, and no deadline: a busy machine is not a failure.
 hypothesis.settings.register_profile("project", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("project")
-pytest.register_assert_rewrite("tests.deliverable.evidence")
 
 
 @pytest.fixture(scope="session")

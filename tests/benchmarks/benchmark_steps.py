@@ -1,96 +1,85 @@
-"""How long a step of SGD takes, here and elsewhere: measure, compare, write steps.json.
+"""How long a step of SGD takes, here and elsewhere: measure, write steps.json and the README.
 
-python tests/benchmarks/benchmark_steps.py                    measure with this machine's kernels
-OPENBLAS_CORETYPE=Haswell python tests/benchmarks/...         the same with Haswell kernels
-python tests/benchmarks/benchmark_steps.py --reuse            no measuring: tables from steps.json
+python -m tests.benchmarks.benchmark_steps            measure: about 6 minutes of one core
+python -m tests.benchmarks.benchmark_steps --reuse    no measuring: the README from steps.json
 
 One process, one pinned core, one thread a library; all contenders of a shape take turns. What is
 counted is the processor time of the process, all its threads together.
 """
 
 import argparse
-import importlib.metadata
+import itertools
 import json
+import math
 import os
 import platform
 import re
 import statistics
 import time
-from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
-import report
-
-STEPS_JSON = Path(__file__).with_name("steps.json")
-TIMING = Path(__file__).resolve().parents[2] / "outputs" / "timing.json"
-ROUNDS = {"table": 5, "grid": 3}
-"""Turns of each contender at the shapes of table (a), and at the others."""
-PACKAGES = "numpy", "scipy", "torch", "jax", "jaxlib", "scikit-learn"
+STEPS = Path(__file__).with_name("steps.json")
+README = Path(__file__).with_name("README.md")
+BLOCK = re.compile(r"(<!-- speed: [^\n]*-->\n)(.*)(<!-- end of speed -->)", re.DOTALL)
+SHAPES = list(itertools.product((30, 40, 50), (3, 4, 5), (16, 32, 64)))
+"""Units, hidden layers and batch sizes of the grid's networks."""
+SHOWN = (30, 3, 16), (30, 3, 64), (50, 5, 16), (50, 5, 64)
+"""The shapes that the README shows beside the whole grid."""
+ROUNDS = 3
+PACKAGES = "numpy", "torch", "jax", "scikit-learn"
+COLUMNS = {
+    "alone": "fast step, alone",
+    "course": "course step",
+    "best of jax": "JAX, its best form",
+    "torch": "PyTorch",
+    "sklearn": "scikit-learn",
+}
+"""Contenders of the README's table, and what it calls them."""
 
 
 def main():
-    """Measure or reuse, derive, print and write."""
+    """Measure or reuse; write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--reuse", action="store_true", help="measure nothing, read steps.json")
-    entries = json.loads(STEPS_JSON.read_text("utf-8"))
-    news = entries if parser.parse_args().reuse else measure()
-    for kernels, entry in news.items():
-        projected = report.project_grid(entry)
-        entry["grid"] = {"projected": projected, "measured_minutes": measured(kernels)}
-        print(report.table(entry), end="\n\n")
-    text = json.dumps(dict(sorted((entries | news).items())), indent=2)
-    STEPS_JSON.write_text(text + "\n", "utf-8")
+    if not parser.parse_args().reuse:
+        write_steps(measure())
+    page = README.read_text("utf-8")
+    README.write_text(with_speed(page, read_steps()), "utf-8")
+
+
+# ---- measuring
 
 
 def measure():
-    """Time all contenders on all shapes; a dict of an entry without what follows from it."""
+    """Time all contenders on all shapes; a dict for steps.json."""
     use_one_core()
-    hold_to_avx2 = "avx512f" in cpu_flags() and os.environ.get("OPENBLAS_CORETYPE") == "Haswell"
-    if hold_to_avx2:
-        import avx2
-
-        os.environ["XLA_FLAGS"] += f" {avx2.XLA_FLAG}"
-        avx2.hold_jax_to_avx2()
-    from helpers.grid.machine import blas_kernels
-
-    kernels = blas_kernels()  # before SciPy and the others bring more kinds
-    wall, cpu = time.perf_counter(), time.process_time()
-    shapes = measure_shapes()
-    cpu_share = (time.process_time() - cpu) / (time.perf_counter() - wall)
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    entry = {
-        "kernels": kernels,
-        "cpu": cpu_model(),
-        "jax": "held to AVX2" if hold_to_avx2 else "with all that the processor has",
-        "date": date.today().isoformat(),
-        "versions": {"Python": platform.python_version()} | versions,
-        "rounds": ROUNDS,
-        "cpu_share": cpu_share,
-        "shapes": shapes,
-    }
-    return {kernels: entry}
-
-
-def measure_shapes():
-    """Time all contenders on all shapes; a dict of microseconds for each shape."""
-    # only now: the libraries ask for the number of threads when they are imported
+    # Only now: the libraries count the cores when they are imported.
     import torch
-    from contenders import MAKERS, prepare
     from threadpoolctl import threadpool_limits
 
     from helpers import data
+    from helpers.grid.machine import machine
+    from tests.benchmarks.contenders import MAKERS
 
     torch.set_num_threads(1)
-    material, found = prepare(data.load_training()[0]), []
+    training, _ = data.load_training()
+    kernels = machine()["kernels"]
+    wall, cpu = time.perf_counter(), time.process_time()
+    shapes = []
     with threadpool_limits(1):
-        for shape in dict.fromkeys(report.STEP_SHAPES + report.GRID_SHAPES):
-            makers = {name: MAKERS[name] for name in report.contenders(shape)}
-            contenders = {name: make(shape, material) for name, make in makers.items()}
-            rounds = ROUNDS["table" if shape in report.STEP_SHAPES else "grid"]
-            times = take_turns(contenders, rounds)
-            found.append({"shape": list(shape), "microseconds": times})
-            print(f"{len(found):2} of 28 shapes", end="\r", flush=True)
-    return found
+        for shape in SHAPES:
+            runs = {name: make(shape, training) for name, make in MAKERS.items()}
+            shapes.append({"shape": shape, "microseconds": take_turns(runs)})
+            print(f"{len(shapes):2} of {len(SHAPES)} shapes", flush=True)
+    share = (time.process_time() - cpu) / (time.perf_counter() - wall)
+    return {
+        "kernels": kernels,
+        "cpu": cpu_model(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "share of a core": round(share, 3),
+        "shapes": shapes,
+    }
 
 
 def use_one_core():
@@ -102,48 +91,82 @@ def use_one_core():
     os.environ["JAX_PLATFORMS"] = "cpu"
 
 
-def take_turns(contenders, rounds):
-    """Let contenders run in turn; the median and quartiles of each, in microseconds a step."""
-    times = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, run in contenders.items():
+def take_turns(runs):
+    """Let contenders run in turn; the median of each, in microseconds a step."""
+    times = {name: [] for name in runs}
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
             start = time.process_time()
             num_steps = run()
-            times[name].append(1e6 * (time.process_time() - start) / num_steps)
-    return {name: summary(each) for name, each in times.items()}
-
-
-def summary(times):
-    """Give the median and the quartiles of some times."""
-    quartiles = statistics.quantiles(times, n=4, method="inclusive")
-    first, median, third = (round(each, 2) for each in quartiles)
-    return {"median": median, "quartiles": [first, third]}
+            seconds = time.process_time() - start
+            times[name].append(1e6 * seconds / num_steps)
+    return {name: round(statistics.median(each), 2) for name, each in times.items()}
 
 
 def cpu_model():
     """Name the processor."""
-    return cpu_info("model name") or platform.processor()
-
-
-def cpu_flags():
-    """List what the processor can do, where Linux says so."""
-    return cpu_info("flags").split()
-
-
-def cpu_info(name):
-    """Look up what Linux says of the first core; "" elsewhere."""
     file = Path("/proc/cpuinfo")
     content = file.read_text("utf-8") if file.exists() else ""
-    found = re.search(rf"^{name}\s*: (.*)", content, re.MULTILINE)
-    return found[1] if found else ""
+    line = re.search(r"^model name\s*: (.*)", content, re.MULTILINE)
+    return line[1] if line else platform.processor()
 
 
-def measured(kernels):
-    """Read how long part C trained in all, if it was run on two cores with these kernels."""
-    found = json.loads(TIMING.read_text("utf-8"))
-    machine = found["machine"]
-    fits = (machine["kernels"], machine["cores"]) == (kernels, report.NUM_CORES)
-    return found["seconds"]["grid and beyond"] / 60 if fits else None
+# ---- what follows from the figures
+
+
+def read_steps():
+    """Read what was measured."""
+    return json.loads(STEPS.read_text("utf-8"))
+
+
+def write_steps(measured):
+    """Write what was measured, a line for each shape."""
+    lines = ",\n".join(f"  {json.dumps(each)}" for each in measured["shapes"])
+    head = json.dumps(measured | {"shapes": []}, indent=1).removesuffix("[]\n}")
+    STEPS.write_text(f"{head}[\n{lines}\n ]\n}}\n", "utf-8")
+
+
+def microseconds(measured):
+    """Give for each shape what each contender takes a step and network, "best of jax" added."""
+    times = {}
+    for each in measured["shapes"]:
+        by_name = each["microseconds"]
+        best = min(by_name[name] for name in by_name if name.startswith("jax"))
+        times[tuple(each["shape"])] = by_name | {"best of jax": best}
+    return times
+
+
+def whole_grid(times):
+    """Add up an epoch of every network of the grid; a dict of contenders."""
+    total = dict.fromkeys(["stack", *COLUMNS], 0.0)
+    for (_, _, batch_size), by_name in times.items():
+        num_steps = math.ceil(54_000 / batch_size)
+        for name in total:
+            total[name] += num_steps * by_name[name]
+    return total
+
+
+def speed_table(measured):
+    """Write the README's table: each contender's time as a multiple of the stack's."""
+    times = microseconds(measured)
+    rows = [(", ".join(map(str, shape)), times[shape]) for shape in SHOWN]
+    rows.append(("the whole grid", whole_grid(times)))
+    versions = measured["versions"]
+    peers = f"JAX {versions['jax']}, PyTorch {versions['torch']}"
+    lines = [
+        f"OpenBLAS kernels {measured['kernels']}, {measured['cpu']}, {peers}:\n",
+        f"| units, layers, batch | {' | '.join(COLUMNS.values())} |",
+        "|---" * (1 + len(COLUMNS)) + "|",
+    ]
+    for label, by_name in rows:
+        ratios = [f"{by_name[name] / by_name['stack']:.2f}" for name in COLUMNS]
+        lines.append(f"| {label} | {' | '.join(ratios)} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_speed(page, measured):
+    """Put the table into the text of the README."""
+    return BLOCK.sub(lambda block: block[1] + speed_table(measured) + block[3], page)
 
 
 if __name__ == "__main__":
