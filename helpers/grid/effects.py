@@ -8,8 +8,8 @@ from helpers.grid.table import FACTORS
 def side_by_side(table, factor):
     """Put the accuracies side by side of runs that differ in one hyperparameter alone.
 
-    With a constant rate 50 epochs are the first half of 100: one trajectory, looked at twice. So
-    where `factor` is not the number of epochs, the mean over both lengths counts once.
+    With a constant rate a run of 50 epochs is the first half of one of 100, not another training.
+    So where `factor` is not the number of epochs, the mean over both lengths counts once.
 
     Parameters
     ----------
