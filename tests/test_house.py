@@ -1,4 +1,4 @@
-"""The plan of the house: which room may use which, and that the mathematics needs NumPy alone.
+"""The plan of the house: which room may use which.
 
 A room is a folder of helpers/; the files on top are the course. An arrow is an import.
 """
@@ -56,11 +56,6 @@ def test_arrows_go_down_only(path):
         package, *rest = name.split(".")
         if package == "helpers" and rest and (path, name) != CHECK:
             assert room(HELPERS / rest[0]) in {here, *PLAN[here]}
-
-
-def test_the_mathematics_needs_numpy_alone():
-    packages = {name.split(".")[0] for name in imported(HELPERS / "network.py")}
-    assert packages - sys.stdlib_module_names == {"numpy"}
 
 
 HEAVY = {"pandas", "matplotlib", "IPython", "nbformat", "papermill", "distributed"}

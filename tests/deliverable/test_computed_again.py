@@ -84,6 +84,7 @@ def test_a_saved_network_reaches_what_its_card_says(again, name):
 
 def test_the_ensemble_is_right_as_often_as_said_and_the_wide_network_is_in_it():
     mean = np.load(FOLDER / "ensemble_test_probabilities.npy")
+    assert mean.dtype == np.float32
     images, labels = data.load_test()
     accuracy = (mean.argmax(axis=1) == labels).mean()
     assert value("c", f"test accuracy, ensemble of {beyond.NUM_MEMBERS} x 512-256") == accuracy

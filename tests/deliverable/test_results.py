@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -66,9 +67,12 @@ def test_means_over_seeds_are_means():
 # ---- cards, each against the code
 
 
-def test_the_saved_recipe_is_an_option_of_the_code():
+def test_options_are_those_of_the_code_and_one_was_saved():
     lines = {line["recipe"]: line for line in model().card["beyond_grid"]["options"]}
-    assert lines.keys() == beyond.OPTIONS.keys()
+    assert len(lines) == len(beyond.OPTIONS)
+    for name, line in lines.items():
+        recipe = recipe_of(SimpleNamespace(**line, seed=0, shuffle_seed=0))
+        assert beyond.options()[recipe] == name
     saved = model(models.RECIPE)
     accuracies = lines[beyond.options()[saved.recipe]]["accuracies"]
     assert saved.card["validation"]["accuracy"] == max(accuracies) == accuracies[saved.recipe.seed]

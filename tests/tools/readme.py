@@ -5,13 +5,13 @@
 They stand between two comments; the tests compare them with outputs/.
 """
 
-import json
 import re
 
 import nbformat
 
 from helpers.files import OUTPUTS, PROJECT, write_text
 from helpers.notebook.records import read_records
+from helpers.report.runs import HEADLINES
 
 README = PROJECT / "README.md"
 BLOCK = re.compile(r"(<!-- results: [^\n]*-->\n)(.*)(<!-- end of results -->)", re.DOTALL)
@@ -33,11 +33,10 @@ def results(folder):
     for part in "abc":
         notebook = nbformat.read(folder / f"part_{part}.ipynb", as_version=4)
         values[part] = {name: record.value for name, record in read_records(notebook).items()}
-    headlines = json.loads((PROJECT / "helpers" / "report" / "headlines.json").read_text("utf-8"))
     return LINES.format(
         **values,
-        check_grad=headlines["b"]["check_grad"],
-        grid=headlines["c"]["best validation accuracy"].replace(" %", "%"),
+        check_grad=HEADLINES["b"]["check_grad"],
+        grid=HEADLINES["c"]["best validation accuracy"].replace(" %", "%"),
     )
 
 
