@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import psutil
 import pytest
 
 from helpers import data, files
@@ -116,7 +117,8 @@ def test_processes_that_cannot_be_started_are_told_before_anything_trains(
         workers.check("processes", 2)
     assert reason in str(error.value) and "\n" not in str(error.value)
     workers.check("processes", 1)
-    assert not multiprocessing.active_children()
+    # The pool and we wait for the same processes: whoever comes second takes them for alive.
+    assert not any(psutil.pid_exists(each.pid) for each in multiprocessing.active_children())
 
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
