@@ -14,7 +14,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from helpers.files import PROJECT
-from helpers.grid import search, workers
+from helpers.grid import jobs, search, workers
 from tests.grid.grids import content, in_this_process, recipes
 
 ONE_THREAD = "--nthreads", "1", "--no-nanny"
@@ -150,13 +150,17 @@ def test_a_scheduler_without_the_project_is_told(tmp_path):
         train(file, tmp_path / "runs")
 
 
-def test_a_late_worker_that_differs_ends_the_search_in_one_line(scheduler, expected, tmp_path):
+def test_a_late_worker_that_differs_ends_the_search_in_one_line(
+    scheduler, expected, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(jobs, "STACK_SIZE", 1)  # many jobs
     with ExitStack() as started:
         first = started.enter_context(worker(scheduler, *ONE_THREAD))
         wait_for_workers(scheduler, 1)
 
         def change_workers(line):
             if list(tmp_path.glob("*.npz")) and first.poll() is None:
+                first.send_signal(signal.SIGSTOP)  # so that there is work left
                 started.enter_context(worker(scheduler, *ONE_THREAD, **OTHER_KERNELS))
                 wait_for_workers(scheduler, 2)
                 first.kill()
