@@ -107,18 +107,14 @@ def draw_batches(minibatches, num_images, batch_size, seed):
     num_batches = -(-num_images // batch_size)
     order = np.concatenate(as_list(batches, num_batches, "the list of batches"))
     missing = set(range(num_images)) - set(order.tolist())
+    spread = np.mean([np.ptp(batch) for batch in batches])
+    spreads = "whether batches spread (shuffle the whole range, not inside or between blocks)"
     return {
         "the list of sizes": [len(batch) for batch in batches],
         "images in no batch:": sorted(missing),
+        spreads: bool(spread > num_images / 4),
         "whether positions are whole numbers": order.dtype.kind in "iu",
     }
-
-
-def look_at_shuffle(minibatches, num_images, batch_size, seed):
-    """Tell whether batches hold images from all over the range, in whatever order."""
-    batches = minibatches(num_images, batch_size, seed)
-    spread = np.mean([np.ptp(batch) for batch in batches])
-    return {"whether batches spread over the range": bool(spread > num_images / 2)}
 
 
 def compare_seeds(minibatches, num_images, batch_size, *seeds):
@@ -135,7 +131,7 @@ def compare_seeds(minibatches, num_images, batch_size, *seeds):
 
 
 def list_fields(list_runs, *arguments):
-    """Name the fields of the recipes, each for all runs."""
+    """Name the fields of the recipes, one field after the other, each for all runs."""
     *factors, _, _, num_seeds = arguments
     num_runs = num_seeds * prod(map(len, factors))
     runs = as_list(list_runs(*arguments), num_runs, "the list of runs")
@@ -144,18 +140,19 @@ def list_fields(list_runs, *arguments):
         raise ResultError(f"runs are of type {', '.join(kinds)}, expected sgd.Recipe")
     fields = {}
     for name in asdict(runs[0]):
-        fields[name] = [getattr(run, name) for run in runs]
+        for number, run in enumerate(runs):
+            fields[f"{name}[{number}]"] = getattr(run, name)
     return fields
 
 
 def find_tiles(tile_W0, units, *columns):
-    """Number all weights, and find some of them in the picture."""
+    """Number all weights, and find three of each unit in the picture."""
     W = np.arange(0.5, units * 784).reshape(units, 784)
     picture = np.asarray(tile_W0(W.copy(), *columns))
     places = {"the shape of the picture": list(picture.shape)}
-    for line, column in (0, 0), (0, 1), (27, 27):
-        name = f"the place of pixel [{line}, {column}] of tile"
-        numbers = W[:, 28 * line + column]
-        places[name] = [np.argwhere(picture == number).tolist() for number in numbers]
+    for unit in range(units):
+        for pixel in 0, 1, 783:
+            name = f"the place of tile[{unit}]'s pixel {divmod(pixel, 28)}"
+            places[name] = np.argwhere(picture == W[unit, pixel]).tolist()
     places["the number of entries that are NaN"] = int(np.isnan(picture).sum())
     return places

@@ -10,6 +10,7 @@ line of help.
 import csv
 import inspect
 import json
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -38,22 +39,25 @@ def record(seed, shapes=SHAPES):
 
     Returns
     -------
-    cases : dict of str to list of dict
-        For each function, as described in `helpers.exercise.check`.
-    alike : list of str
-        Pairs of mistakes that give the same: one line of help would be wrong for one of them.
+    dict of str to list of dict
+        For each function its cases, as described in `helpers.exercise.check`.
+
+    Warns
+    -----
+    UserWarning
+        If two mistakes give the same: one line of help would be wrong for one of them.
     """
     rng = np.random.default_rng(seed)
-    cases, alike = {function: [] for function in BY_FUNCTION}, []
+    cases = {function: [] for function in BY_FUNCTION}
     for number, layer_sizes in enumerate(shapes):
         drawn = draw_weights(layer_sizes, rng) | draw_images(layer_sizes, rng)
         for row in read_table("plan.csv"):
             if number < int(row["shapes"]):
                 case = make_case(row, drawn)
                 if number < 2:
-                    alike += add_mistakes(case, row["function"])
+                    add_mistakes(case, row["function"])
                 cases[row["function"]].append(case)
-    return cases, alike
+    return cases
 
 
 @cache
@@ -99,8 +103,7 @@ def draw_images(layer_sizes, rng):
     labels = rng.integers(0, num_classes, NUM_IMAGES)
     logits = draw(rng, num_classes, NUM_IMAGES)
     large = draw(rng, 10, 4)
-    large[3, 0] = 1000
-    large[5, 1] = -1000
+    large[3, :2] += 1000
     large[:, 2] -= 1000
     return {
         "images": images,
@@ -137,27 +140,20 @@ def make_case(row, drawn):
 
 
 def add_mistakes(case, function):
-    """Add to a case what each mistake gives there; list those that give the same."""
-    alike = []
+    """Add to a case what each mistake gives there; warn of two that give the same."""
     for row in read_table("mistakes.csv"):
         if row["function"] != function:
             continue
         broken = break_function(row)
-        given = answer(case, lambda broken=broken: broken)
-        result = given["result"]
-        if not result:
-            continue
-        name, _ = first_difference(case, result)
+        result = answer(case, lambda broken=broken: broken)["result"]
+        name = result and first_difference(case, result)[0]
         if not name:
             continue
-        line = row["line"]
-        same = recognise(case, name, result)
+        line, same = row["line"], recognise(case, name, result)
         if same is None:
-            recorded = case["mistakes"].setdefault(name, [])
-            recorded.append([line, result[name]])
+            case["mistakes"].setdefault(name, []).append([line, result[name]])
         elif same != f"{name} {line}":
-            alike.append(f"{function}, {case['what']}: {same} / {line}")
-    return alike
+            warnings.warn(f"with these numbers alike: {function}: {same} / {line}", stacklevel=3)
 
 
 def break_function(row):
@@ -178,11 +174,9 @@ def break_function(row):
 
 
 def write(path, seed=0):
-    """Write cases.json; returns the mistakes that give the same."""
-    cases, alike = record(seed)
-    files.write_text(path, dump(cases) + "\n")
-    return alike
+    """Write cases.json."""
+    files.write_text(path, dump(record(seed)) + "\n")
 
 
 if __name__ == "__main__":
-    print("\n".join(write(CASES)) or "no two mistakes give the same")
+    write(CASES)
