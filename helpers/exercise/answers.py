@@ -41,10 +41,7 @@ def answer(case, find):
     -------
     dict
     """
-    arguments = {
-        name: as_in_the_course(name, copy.deepcopy(value))
-        for name, value in case["arguments"].items()
-    }
+    arguments = as_in_the_course(case["arguments"])
     result, error = None, ""
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         try:
@@ -56,17 +53,20 @@ def answer(case, find):
             error = describe(raised)
     changed = [
         name
-        for name, value in arguments.items()
-        if name not in case["changes"] and dump(value) != dump(case["arguments"][name])
+        for name, before in case["arguments"].items()
+        if name not in case["changes"] and dump(arguments[name]) != dump(before)
     ]
     return {"result": result, "error": error, "changed": changed}
 
 
-def as_in_the_course(name, value):
-    """Make tuples where the course has them; JSON has lists."""
-    if name == "layers":
-        return [tuple(pair) for pair in value]
-    return tuple(value) if name == "layer_sizes" else value
+def as_in_the_course(arguments):
+    """Copy arguments, with tuples where the course has them; JSON has lists."""
+    copied = copy.deepcopy(arguments)
+    if "layers" in copied:
+        copied["layers"] = [tuple(pair) for pair in copied["layers"]]
+    if "layer_sizes" in copied:
+        copied["layer_sizes"] = tuple(copied["layer_sizes"])
+    return copied
 
 
 def describe(error):

@@ -5,11 +5,13 @@ they are compared with those of our own function. Where a result is drawn by cha
 the parts are what can be told of it.
 """
 
-from dataclasses import asdict
+from dataclasses import fields
 from itertools import combinations
 from math import prod
 
 import numpy as np
+
+from helpers.recipe import Recipe
 
 
 class ResultError(Exception):
@@ -65,13 +67,11 @@ def name_layers(unpack, weights, layer_sizes):
 def write_to_views(unpack, weights, layer_sizes):
     """Fill each array with a number of its own, and count it in the flat vector."""
     arrays = name_layers(unpack, weights, layer_sizes)
-    numbers = dict(zip(arrays, range(-1, -1 - len(arrays), -1), strict=True))
-    for name, number in numbers.items():
-        arrays[name][...] = number
     counts = {}
-    for name, number in numbers.items():
+    for number, (name, array) in enumerate(arrays.items(), start=1):
+        array[...] = -number
         what = f"the number of {weights.dtype} weights that change with {name}"
-        counts[what] = int(np.sum(weights == number))
+        counts[what] = int(np.sum(weights == -number))
     return counts
 
 
@@ -135,14 +135,13 @@ def list_fields(list_runs, *arguments):
     *factors, _, _, num_seeds = arguments
     num_runs = num_seeds * prod(map(len, factors))
     runs = as_list(list_runs(*arguments), num_runs, "the list of runs")
-    kinds = {type(run).__name__ for run in runs}
-    if kinds != {"Recipe"}:
-        raise ResultError(f"runs are of type {', '.join(kinds)}, expected sgd.Recipe")
-    fields = {}
-    for name in asdict(runs[0]):
+    named = {}
+    for field in fields(Recipe):
         for number, run in enumerate(runs):
-            fields[f"{name}[{number}]"] = getattr(run, name)
-    return fields
+            if not isinstance(run, Recipe):
+                raise ResultError(f"run {number} is {kind(run)}, expected sgd.Recipe")
+            named[f"{field.name}[{number}]"] = getattr(run, field.name)
+    return named
 
 
 def find_tiles(tile_W0, units, *columns):
@@ -151,8 +150,8 @@ def find_tiles(tile_W0, units, *columns):
     picture = np.asarray(tile_W0(W.copy(), *columns))
     places = {"the shape of the picture": list(picture.shape)}
     for unit in range(units):
-        for pixel in 0, 1, 783:
-            name = f"the place of tile[{unit}]'s pixel {divmod(pixel, 28)}"
-            places[name] = np.argwhere(picture == W[unit, pixel]).tolist()
+        is_here = np.isin(picture, W[unit, [0, 1, 783]])
+        name = f"the place of pixels [0, 0], [0, 1], [27, 27] of tile[{unit}]"
+        places[name] = np.argwhere(is_here).tolist()
     places["the number of entries that are NaN"] = int(np.isnan(picture).sum())
     return places

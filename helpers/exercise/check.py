@@ -28,7 +28,7 @@ CASES = Path(__file__).with_name("cases.json")
 ROOT = Path(__file__).parent.parent.parent
 SECONDS = 10
 """For the process of an exercise."""
-RIGHT, WRONG, WAITS = "#1b7f3b", "#b00020", "#8a5a00"
+RIGHT, WRONG = "#1b7f3b", "#b00020"
 
 
 class ExerciseError(OneLineError):
@@ -44,17 +44,21 @@ def fault(case, given):
         return f"the argument {name} is changed by the call; work on a copy"
     if given["error"]:
         return given["error"]
-    _, line = first_difference(case, given["result"])
-    return line
+    result = given["result"]
+    name = first_difference(case, result)
+    if name is None:
+        return None
+    known = recognise(case, name, result)
+    difference_there = difference(result[name], case["right"][name])
+    return known or f"{name}{difference_there}{case['hint']}"
 
 
 def first_difference(case, result):
-    """Find what differs first: its name, and a line of help; both None if nothing does."""
+    """Name the first part of a result that differs from the right one; None if nothing does."""
     for name, right in case["right"].items():
-        line = difference(result.get(name), right)
-        if line:
-            return name, recognise(case, name, result) or f"{name}{line}{case['hint']}"
-    return None, None
+        if difference(result[name], right):
+            return name
+    return None
 
 
 def recognise(case, name, result):
@@ -93,9 +97,10 @@ def number_difference(array, right, near):
         return f" is {factor:.6g} times what is expected"
     if agree(array, right, 1e-4).all():
         return " has only a few digits right, as from float32 or a finite difference"
-    first = tuple(np.argwhere(~near)[0].tolist())
-    position = list(first) if first else ""
-    return f"{position} is {array[first]:.6g}, expected {right[first]:.6g}"
+    first = np.argwhere(~near)[0].tolist()
+    value = array[tuple(first)]
+    expected = right[tuple(first)]
+    return f"{first or ''} is {value:.6g}, expected {expected:.6g}"
 
 
 def agree(array, right, close=None):
@@ -130,21 +135,25 @@ def judge(exercise, cases, ask, lines):
     str
         What is wrong first, in one line; empty if nothing is.
     """
-    own = cases[exercise.function]
-    for case, given in zip(own, ask(exercise, own), strict=True):
+    line = first_fault(cases[exercise.function], exercise, ask)
+    lines[exercise.function] = line
+    if f"exercise {exercise.label}: write {exercise.function}" in line:
+        return f"not written yet; its place is {exercise.file}"
+    for name in exercise.needs if line else ():
+        needed = BY_FUNCTION[name]
+        if name not in lines:
+            judge(needed, cases, ask, lines)
+        if lines[name]:
+            return f"waits for {needed}, which is not right yet"
+    return line
+
+
+def first_fault(cases, exercise, ask):
+    """Say what is wrong in the first case that is not right; empty if all are."""
+    for case, given in zip(cases, ask(exercise, cases), strict=True):
         line = fault(case, given)
         if line:
-            lines[exercise.function] = f"{case['what']}: {line}"
-            if f"exercise {exercise.label}: write {exercise.function}" in line:
-                return f"not written yet; its place is {exercise.file}"
-            for name in exercise.needs:
-                needed = BY_FUNCTION[name]
-                if name not in lines:
-                    judge(needed, cases, ask, lines)
-                if lines[name]:
-                    return f"waits for {needed}, which is not right yet"
-            return lines[exercise.function]
-    lines[exercise.function] = ""
+            return f"{case['what']}: {line}"
     return ""
 
 
@@ -165,8 +174,7 @@ def check(label):
     for exercise in exercises:
         line = unreadable(exercise) or judge(exercise, load_cases(), ask_here, lines)
         if line:
-            colour = WAITS if line.startswith(("not written", "waits")) else WRONG
-            show_box(f"{exercise}: {line}", colour)
+            show_box(f"{exercise}: {line}", WRONG)
             raise ExerciseError(f"{exercise} is not right yet, and the cells below need it")
     names = ", ".join(exercise.function for exercise in exercises)
     show_box(f"{exercises[0].label} {names}: right.", RIGHT)
@@ -174,12 +182,12 @@ def check(label):
 
 def labelled(labels):
     """List the exercises with some labels, in whatever case; all if there are none."""
-    labels = [str(label).strip().upper() for label in labels]
     known = dict.fromkeys(exercise.label for exercise in EXERCISES)
-    for label in labels:
+    wanted = [str(label).strip().upper() for label in labels] or known
+    for label in wanted:
         if label not in known:
             raise ExerciseError(f"there is no exercise {label}; there are {', '.join(known)}")
-    return [exercise for exercise in EXERCISES if exercise.label in (labels or known)]
+    return [exercise for exercise in EXERCISES if exercise.label in wanted]
 
 
 def ask_here(exercise, cases):

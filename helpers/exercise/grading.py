@@ -35,8 +35,9 @@ def find_files(folder):
     """
     taken = {}
     for name in FILES:
-        paths = sorted(folder.rglob(Path(name).name), key=lambda path: len(path.parts))
-        near = [path for path in paths if len(path.parts) == len(paths[0].parts)]
+        paths = list(folder.rglob(Path(name).name))
+        depth = min((len(path.parts) for path in paths), default=0)
+        near = [path for path in paths if len(path.parts) == depth]
         if len(near) > 1:
             raise GradingError(
                 f"{folder}: expected one submission, but there are {len(near)} {near[0].name}; "
@@ -72,13 +73,11 @@ def grade(folder, cases):
             tests += grade_exercise(exercise, cases[exercise.function], path)
     except Exception as error:  # one submission never costs the others their rows
         return {"score": 0.0, "output": f"NOT GRADED: {error}", "tests": []}
+    score = sum(test["score"] for test in tests)
     names = [str(path.relative_to(folder)) for path in taken.values()]
-    missing = [name for name in FILES if name not in taken] or ["none"]
-    return {
-        "score": sum(test["score"] for test in tests),
-        "output": f"taken: {', '.join(names)}; missing: {', '.join(missing)}",
-        "tests": tests,
-    }
+    missing = [name for name in FILES if name not in taken]
+    output = f"taken: {', '.join(names)}; missing: {', '.join(missing) or 'none'}"
+    return {"score": score, "output": output, "tests": tests}
 
 
 def grade_exercise(exercise, cases, path):
@@ -100,11 +99,17 @@ def grade_exercise(exercise, cases, path):
         if case["call"] == "is_refused":
             line = line or lines[0]  # who always raises ValueError refuses nothing
         name = f"{exercise.function}: {case['what']}"
-        right = {"score": case["points"], "output": "right"}
-        about = {"number": exercise.label, "name": name, "max_score": case["points"]}
-        test = tests.setdefault(name, about | right)
+        new = {
+            "number": exercise.label,
+            "name": name,
+            "score": case["points"],
+            "max_score": case["points"],
+            "output": "right",
+        }
+        test = tests.setdefault(name, new)
         if line and test["score"]:
-            test |= {"score": 0.0, "output": line}
+            test["score"] = 0.0
+            test["output"] = line
     return list(tests.values())
 
 
@@ -112,14 +117,14 @@ def judge_student(exercise, cases, path):
     """Say for each case what is wrong with a student's function; all others are ours."""
     ours = (files.PROJECT / exercise.file).read_text("utf-8")
     node = handout.find_function(ours, exercise.function)
-    others = ours.splitlines(keepends=True)
+    others = ours.splitlines()
     del others[node.lineno - 1 : node.end_lineno]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         handout.copy(handout.COURSE, root)
-        (root / exercise.file).parent.mkdir(exist_ok=True)
-        content = path.read_bytes() + b"\n\n" + "".join(others).encode()
-        (root / exercise.file).write_bytes(content)
+        target = root / exercise.file
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(path.read_bytes() + "\n".join(["", *others]).encode())
         answers = ask_process(exercise, cases, root)
     try:
         return [fault(case, given) for case, given in zip(cases, answers, strict=True)]
@@ -137,8 +142,10 @@ def grade_all(folder, cases, path):
         for submission in sorted(filter(Path.is_dir, folder.iterdir())):
             results = grade(submission, cases)
             row = dict.fromkeys(labels, 0.0)
+            row["name"] = submission.name
+            row["all"] = results["score"]
+            row["note"] = results["output"]
             for test in results["tests"]:
                 row[test["number"]] += test["score"]
-            row |= {"name": submission.name, "all": results["score"], "note": results["output"]}
             table.writerow(row)
             file.flush()

@@ -146,10 +146,11 @@ def add_mistakes(case, function):
             continue
         broken = break_function(row)
         result = answer(case, lambda broken=broken: broken)["result"]
-        name = result and first_difference(case, result)[0]
+        name = result and first_difference(case, result)
         if not name:
             continue
-        line, same = row["line"], recognise(case, name, result)
+        line = row["line"]
+        same = recognise(case, name, result)
         if same is None:
             case["mistakes"].setdefault(name, []).append([line, result[name]])
         elif same != f"{name} {line}":
