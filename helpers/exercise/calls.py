@@ -7,7 +7,7 @@ the parts are what can be told of it.
 
 from dataclasses import fields
 from itertools import combinations
-from math import prod
+from math import ceil, prod
 
 import numpy as np
 
@@ -41,12 +41,12 @@ def plainly(function, *arguments):
 
 def is_refused(function, *arguments):
     """Tell whether the call ends with ValueError."""
-    refused = False
+    part = "whether the call ends with a ValueError"
     try:
         function(*arguments)
     except ValueError:
-        refused = True
-    return {"whether the call ends with a ValueError": refused}
+        return {part: True}
+    return {part: False}
 
 
 def name_pairs(pairs, length, name, prefix=""):
@@ -104,9 +104,10 @@ def take_step(step, layers, *arguments):
 def draw_batches(minibatches, num_images, batch_size, seed):
     """Tell the sizes of the batches, and what is in them."""
     batches = minibatches(num_images, batch_size, seed)
-    num_batches = -(-num_images // batch_size)
-    order = np.concatenate(as_list(batches, num_batches, "the list of batches"))
-    missing = set(range(num_images)) - set(order.tolist())
+    num_batches = ceil(num_images / batch_size)
+    as_list(batches, num_batches, "the list of batches")
+    order = np.concatenate(batches)
+    missing = set(range(num_images)).difference(order.tolist())
     spread = np.mean([np.ptp(batch) for batch in batches])
     spreads = "whether batches spread (shuffle the whole range, not inside or between blocks)"
     return {

@@ -77,10 +77,10 @@ def draw_weights(layer_sizes, rng):
     num_weights = network.num_weights(layer_sizes)
     numbers = np.arange(num_weights + 1.0)
     weights = numbers[:-1]
-    layers = layers_of(draw(rng, num_weights), layer_sizes)
+    drawn = draw(rng, num_weights)
+    layers = layers_of(drawn, layer_sizes)
     closed = layers_of(np.zeros(num_weights), layer_sizes)
-    rounded = draw(rng, num_weights).astype(np.float32)
-    complex_weights = draw(rng, num_weights) + 0.5j * draw(rng, num_weights)
+    complex_weights = drawn + 0.5j * draw(rng, num_weights)
     return {
         "weights": weights,
         "weights_32": weights.astype(np.float32),
@@ -89,7 +89,7 @@ def draw_weights(layer_sizes, rng):
         "weights_but_one": weights[:-1],
         "layer_sizes": layer_sizes,
         "layers": layers,
-        "layers_32": layers_of(rounded, layer_sizes),
+        "layers_32": layers_of(drawn.astype(np.float32), layer_sizes),
         "complex_layers": layers_of(complex_weights, layer_sizes),
         "closed_layers": [*closed[:1], *layers[1:]],
         "chosen": rng.permutation(num_weights)[:5],
@@ -112,7 +112,7 @@ def draw_images(layer_sizes, rng):
         "labels": labels,
         "label": labels[:1],
         "logits": logits,
-        "complex_logits": logits + 0.5j * draw(rng, *logits.shape),
+        "complex_logits": logits + 0.5j * draw(rng, num_classes, NUM_IMAGES),
         "logits_1000": large,
         "labels_1000": np.array([3, 5, 0, 9]),
         "seed": int(rng.integers(7, 1_000)),
@@ -131,12 +131,20 @@ def make_case(row, drawn):
         name, _, value = entry.partition("=")
         value = value or name
         arguments[name] = drawn[value] if value in drawn else json.loads(value)
-    case = {"what": row["what"], "points": float(row["points"]), "call": row["call"]}
-    case |= {"arguments": arguments, "changes": row["changes"].split()}
+    case = {
+        "what": row["what"],
+        "points": float(row["points"]),
+        "call": row["call"],
+        "arguments": arguments,
+        "changes": row["changes"].split(),
+        "hint": row["hint"],
+        "mistakes": {},
+    }
     given = answer(case, BY_FUNCTION[row["function"]].find)
     if given["error"] or given["changed"]:
         raise RuntimeError(f"our own {row['function']}: {given}")
-    return case | {"right": given["result"], "hint": row["hint"], "mistakes": {}}
+    case["right"] = given["result"]
+    return case
 
 
 def add_mistakes(case, function):

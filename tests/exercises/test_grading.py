@@ -117,20 +117,12 @@ def test_answers_that_are_none_are_wrong(answers, right, cases, monkeypatch):
     assert {test["output"] for test in tests} == {"the answers cannot be read"}
 
 
-def test_files_are_found_in_helpers_flat_and_deeper(right, tmp_path):
+def test_files_are_found_by_name_the_nearest_first(right, tmp_path):
     expected = {name: right / name for name in FILES}
-    assert grading.find_files(right) == expected
-    deeper = tmp_path / "deeper"
-    shutil.copytree(right, deeper / "x")
-    assert grading.find_files(deeper).keys() == expected.keys()
-    flat = tmp_path / "flat"
-    shutil.copytree(right / "helpers" / "grid", flat)
-    shutil.copy(PROJECT / SUBMITTED, flat)
-    shutil.copytree(right, flat / "older")
-    found = grading.find_files(flat)
-    assert found[SUBMITTED] == flat / "network.py"
-    assert found["helpers/grid/listing.py"] == flat / "listing.py"
-    assert found["helpers/sgd.py"] == flat / "older" / "helpers" / "sgd.py"
+    assert grading.find_files(right) == grading.find_files(tmp_path) == expected
+    shutil.copy(right / SUBMITTED, tmp_path)
+    flat = {SUBMITTED: tmp_path / "network.py"}
+    assert grading.find_files(tmp_path) == expected | flat
 
 
 def test_none_and_several_submissions_are_not_graded(tmp_path, capsys):
