@@ -29,13 +29,12 @@ COPIED = [
     *COURSE,
     "helpers/exercise/check.py",
     "helpers/figures/*.*",
-    "helpers/grid/[beflmt]*.py",
+    *(f"helpers/grid/{name}.py" for name in ("beyond", "effects", "listing", "machine", "table")),
     "helpers/notebook/*.py",
     "data/*",
     "outputs/best_model*",
     "outputs/first_layer_*",
     "LICENSE",
-    "requirements.txt",
 ]
 LEFT_OUT = {"__main__.py", "broken_gradients.py", "runs.py"}
 CELLS_LEFT_OUT = {"full", cells.INJECTED_TAG}
@@ -64,6 +63,8 @@ def write(folder, seed=0):
     """
     folder.mkdir(parents=True)
     copy(COPIED, folder)
+    pinned = (PROJECT / "requirements.txt").read_text("utf-8").replace("-e .\n", "")
+    (folder / "requirements.txt").write_text(pinned, "utf-8")  # there is nothing to install of ours
     shutil.copytree(STUDENT, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__py*"))
     for exercise in EXERCISES:
         path = folder / exercise.file

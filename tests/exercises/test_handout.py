@@ -164,3 +164,11 @@ def test_filled_in_it_imports_and_searches_with_the_students_step(folder, tmp_pa
         shutil.copy(PROJECT / exercise.file, tmp_path / exercise.file)
     command = [sys.executable, "-c", FILLED_IN]
     subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ""}, check=True)
+
+
+def test_its_requirements_are_packages_alone(folder):
+    # Without a pyproject.toml beside them, "-e ." would end the installation.
+    lines = (folder / "requirements.txt").read_text("utf-8").splitlines()
+    packages = [line for line in lines if not line.startswith("#")]
+    assert packages
+    assert all("==" in line for line in packages)
