@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from types import SimpleNamespace
 
 import nbformat
@@ -142,8 +143,11 @@ def test_a_live_curve_is_drawn_now_and_then_and_at_the_end(shown, clock):
 
 
 def test_a_table_scrolls_in_its_box_is_escaped_and_has_a_plain_form(shown):
-    notebook.show_table(pd.DataFrame({"what": ["a<b", "c"]}))
+    notebook.show_table(pd.DataFrame({"what_it_is": ["a<b", "c"]}))
     [data] = shown
-    assert data["text/plain"].split() == ["what", "a<b", "c"]
+    assert data["text/plain"].split() == ["what", "it", "is", "a<b", "c"]
+    notebook.show_table(pd.DataFrame({"what_it_is": [1]}, index=["num_units"]))
+    headings = re.findall("<th>(.*)</th>", shown[1]["text/html"])
+    assert headings == ["", "what it is", "num units"]
     assert "<td>a&lt;b</td>" in data["text/html"] and "<th>0</th>" not in data["text/html"]
     assert "overflow-x: auto" in data["text/html"] and VARIES in data
