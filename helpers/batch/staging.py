@@ -26,13 +26,16 @@ STAGING = ".staging."
 def locked(folder):
     """Let nobody else run into a folder until this process ends, however it ends.
 
-    What a dead run left in the folder is completed first.
+    The folder is made if needed. What a dead run left in it is completed first.
 
     Raises
     ------
     OutputError
         Another run holds the folder.
+    OSError
+        It cannot be written.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         lock = FileLock(folder / ".lock", timeout=0).acquire()
     except Timeout:

@@ -24,7 +24,10 @@ def several(least, most):
 
 
 TABLE = {
-    "abcd output_dir": (["some where", "~/x"], ["", " ", "s3://bucket/x", "file:///x", 7, None]),
+    "abcd output_dir": (
+        ["some where", "~/x"],
+        ["", " ", "s3://bucket/x", "file:///x", "~no-such-user/x", 7, None],
+    ),
     "d model_dir": (["outputs"], ["", "gs://bucket/x"]),
     "ab hidden_layers": (
         [[], [1, 10_000], (64, 32), range(1, 4)],

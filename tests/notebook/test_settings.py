@@ -44,7 +44,7 @@ def test_a_parameter_that_is_not_set_is_named(values):
 
 def test_a_folder_that_cannot_be_written_is_refused_in_one_line(values, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    for place in "/proc/results", str(tmp_path / "file"), "~nobody-of-this-name/out":
+    for place in "/proc/results", str(tmp_path / "file"):
         with pytest.raises(OutputError, match="cannot be written") as refused:
             read_parameters("d", values | {"output_dir": place})
         assert "\n" not in str(refused.value)

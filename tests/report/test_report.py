@@ -126,6 +126,7 @@ def test_says_which_run_it_is_and_what_failed(report, tmp_path):
     assert "Not the full run: part B ran with num_examples = 6 (full run: 5)." in header
     assert "FAILED: a value = 3, must be at most 2" in header
     assert "Every part" not in header
+    assert "python -m helpers b -p num_examples 6" in text_of(page)
     assert {row[2] for row in cells_of(page.select("#headline tbody tr"))} == {"–"}
 
 
