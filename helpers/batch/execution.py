@@ -52,9 +52,7 @@ def run_parts(plan, folder):
     Raises
     ------
     OutputError
-        Another run uses the folder.
-    OSError
-        The folder cannot be written.
+        Another run uses the folder, or it cannot be written.
     PartError
         A part failed.
     Interrupted

@@ -31,16 +31,17 @@ def locked(folder):
     Raises
     ------
     OutputError
-        Another run holds the folder.
-    OSError
-        It cannot be written.
+        Another run holds the folder, or it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock", timeout=0).acquire()
     except Timeout:
         remedy = "wait for its end or choose another with --output"
         raise OutputError(f"{folder}: in use by another run; {remedy}") from None
+    except OSError as error:
+        reason = f"cannot be written ({error.strerror}); choose another with --output"
+        raise OutputError(f"{folder}: {reason}") from None
     with lock:
         recover(folder)
         yield
