@@ -10,7 +10,7 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # this copy's helpers, started in whatever way
 
-from helpers.batch.command_line import main  # noqa: E402
+from helpers.batch.command_line import main
 
 # No second signal is to find the interpreter half taken down.
 os._exit(main(sys.argv[1:]))
