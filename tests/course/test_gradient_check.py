@@ -57,6 +57,14 @@ def test_relative_error_is_in_units_of_the_longer():
         assert gradient_check.relative_error(np.array(ours), np.array(theirs)) == error
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_gradient_that_overflowed_is_at_no_distance_and_agrees_with_nothing():
+    endless = np.full(network.num_weights(SIZES), np.inf)
+    assert np.isnan(gradient_check.relative_error(endless, endless))
+    for row in gradient_check.compare(endless, {"2-point": endless}, as_layers(endless)):
+        assert row["verdict"] == "DIFFERS: 2-point"
+
+
 def test_report_has_a_row_for_each_matrix_and_bias():
     problem = layers, *_ = a_problem()
     gradient = right_gradient(problem)
