@@ -63,6 +63,14 @@ def test_the_picture_of_the_weights_has_a_tile_for_every_unit(units, columns, li
         np.testing.assert_array_equal(tile.ravel(), W[unit])
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_defined_is_nan_without_a_warning():
+    W = np.ones((1, 784))
+    assert np.isnan(analysis.neighbour_correlation(W)).all()
+    layers = [(1e308 * W, np.zeros(1)), (np.ones((2, 1)), np.zeros(2))]
+    assert np.isnan(analysis.probabilities(layers, W)).all()
+
+
 def test_neighbouring_pixels_of_a_ramp_a_chess_board_and_stripes():
     row, column = np.indices((28, 28))
     W = np.stack([row + column, (-1) ** (row + column), (-1) ** row]).reshape(3, 784)

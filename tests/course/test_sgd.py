@@ -196,6 +196,12 @@ def test_evaluation_is_free_of_the_penalty_and_counts_what_is_right():
     assert accuracy == (network.predict(LAYERS, DATA.images) == DATA.labels).mean()
 
 
+@pytest.mark.filterwarnings("error")
+def test_evaluation_of_weights_that_overflow_is_nan_without_a_warning():
+    loss, _ = sgd.evaluate([(1e308 * W, b) for W, b in LAYERS], DATA)
+    assert np.isnan(loss)
+
+
 # ---- the machine
 
 
