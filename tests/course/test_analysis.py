@@ -43,12 +43,12 @@ def test_units_by_length():
 
 
 def test_most_exciting_images_by_brute_force():
-    rng = np.random.default_rng(1)
-    W, b, images = rng.normal(size=(4, 6)), rng.normal(size=4), rng.normal(size=(20, 6))
+    [(W, b)], images, *_ = a_problem((6, 4), num_images=20)
     exciting = analysis.most_exciting(W, b, images, 3)
     for unit in range(4):
-        by_excitement = sorted(range(20), key=lambda i: W[unit] @ images[i] + b[unit])
-        assert list(exciting[unit]) == by_excitement[:-4:-1]
+        excitement = [W[unit] @ image + b[unit] for image in images]
+        strongest_first = np.argsort(excitement)[::-1]
+        np.testing.assert_array_equal(exciting[unit], strongest_first[:3])
 
 
 @pytest.mark.parametrize(("units", "columns", "lines"), [(50, 8, 7), (49, 7, 7), (1, 1, 1)])

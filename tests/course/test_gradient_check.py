@@ -23,19 +23,24 @@ def right_gradient(problem):
 
 @given(step=st.sampled_from([0.5, -0.1, 1e-3, 0.1j]), **ANY_PROBLEM)
 def test_pushed_objective_equals_whole_forward_passes(step, layer_sizes, num_images, alpha, seed):
-    layers, *rest = problem = a_problem(layer_sizes, num_images, alpha, seed)
+    problem = a_problem(layer_sizes, num_images, alpha, seed)
+    layers, *rest = problem
     plain = network.cross_entropy(moved(layers, step), *rest)
+    pushed = gradient_check.losses_when_moved(*problem, step)
+    np.testing.assert_allclose(pushed, plain, rtol=1e-13, atol=1e-13)
     chosen = np.random.default_rng(seed).permutation(len(plain))[:5]
-    for positions in None, chosen:
-        pushed = gradient_check.losses_when_moved(*problem, step, positions)
-        expected = plain if positions is None else plain[positions]
-        np.testing.assert_allclose(pushed, expected, rtol=1e-13, atol=1e-13)
+    some = gradient_check.losses_when_moved(*problem, step, chosen)
+    np.testing.assert_allclose(some, plain[chosen], rtol=1e-13, atol=1e-13)
 
 
 def test_two_point_is_what_scipy_computes():
     layers, *rest = a_problem()
     weights = network.pack(layers)
-    scipys = approx_fprime(weights, lambda w: network.cross_entropy(as_layers(w), *rest), 1e-6)
+
+    def objective(weights):
+        return network.cross_entropy(as_layers(weights), *rest)
+
+    scipys = approx_fprime(weights, objective, 1e-6)
     ours = gradient_check.two_point(layers, *rest, step=1e-6)
     # Rounding is some 1e-16 / 1e-6; the truncation, which they share, is larger.
     np.testing.assert_allclose(ours, scipys, rtol=0, atol=1e-8)
@@ -46,7 +51,9 @@ def test_a_weight_without_effect_gives_exactly_zero():
     layers[0][1][2] = -100  # unit 2 of layer 1 never switches on
     for derivative in gradient_check.differentiate(layers, images, labels).values():
         (dW1, db1), (dW2, _), _ = as_layers(derivative)
-        assert not dW1[2].any() and not db1[2] and not dW2[:, 2].any()
+        assert not dW1[2].any()
+        assert db1[2] == 0
+        assert not dW2[:, 2].any()
 
 
 # ---- the report
@@ -55,14 +62,6 @@ def test_a_weight_without_effect_gives_exactly_zero():
 def test_relative_error_is_in_units_of_the_longer():
     for ours, theirs, error in ([3, 0], [3, 4], 4 / 5), ([0, 0], [0, 0], 0), ([0, 1], [0, 0], 1):
         assert gradient_check.relative_error(np.array(ours), np.array(theirs)) == error
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_gradient_that_overflowed_is_at_no_distance_and_agrees_with_nothing():
-    endless = np.full(network.num_weights(SIZES), np.inf)
-    assert np.isnan(gradient_check.relative_error(endless, endless))
-    for row in gradient_check.compare(endless, {"2-point": endless}, as_layers(endless)):
-        assert row["verdict"] == "DIFFERS: 2-point"
 
 
 def test_report_has_a_row_for_each_matrix_and_bias():
@@ -90,7 +89,10 @@ def test_report_names_the_layer_that_is_wrong(wrong):
     assert set(verdicts) == {"agrees"}
 
 
-@pytest.mark.parametrize(("theirs", "share"), [(0, 0), (1e-300, 1), (np.nan, np.nan)])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("theirs", "share"), [(0, 0), (1e-300, 1), (np.nan, np.nan), (np.inf, np.nan)]
+)
 def test_zero_agrees_with_zero_alone(theirs, share):
     zero = np.zeros(network.num_weights(SIZES))
     for row in gradient_check.compare(zero, {"2-point": zero + theirs}, as_layers(zero)):
