@@ -59,9 +59,19 @@ def test_a_weight_without_effect_gives_exactly_zero():
 # ---- the report
 
 
-def test_relative_error_is_in_units_of_the_longer():
-    for ours, theirs, error in ([3, 0], [3, 4], 4 / 5), ([0, 0], [0, 0], 0), ([0, 1], [0, 0], 1):
-        assert gradient_check.relative_error(np.array(ours), np.array(theirs)) == error
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ([3, 0], [3, 4], 4 / 5),
+        ([0, 0], [0, 0], 0),
+        ([0, 1], [0, 0], 1),
+        ([np.inf, 0], [np.inf, 0], np.nan),
+    ],
+)
+def test_relative_error_is_in_units_of_the_longer(ours, theirs, expected):
+    error = gradient_check.relative_error(np.array(ours), np.array(theirs))
+    assert error == pytest.approx(expected, nan_ok=True)
 
 
 def test_report_has_a_row_for_each_matrix_and_bias():
