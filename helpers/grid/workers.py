@@ -160,8 +160,8 @@ def dask_cluster(scheduler, num_workers=0):
     Raises
     ------
     WorkerError
-        If Dask is not installed, no scheduler answers or it is lost, this project is not on the
-        path of the scheduler or of a worker, or one job ends several workers.
+        If Dask is not installed, no scheduler answers or it is lost, a worker would not train as
+        this process, or one job ends several workers.
     """
     client = _connect(scheduler)
     from distributed import KilledWorker

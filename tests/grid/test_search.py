@@ -247,7 +247,7 @@ def test_a_diverging_member_is_marked_and_disturbs_nobody(expected, tmp_path):
 
 def test_the_time_left_is_in_proportion_to_the_cost_of_jobs(tmp_path, monkeypatch):
     state = search._Search(runs.RunFolder(tmp_path, {}), [], None, None)
-    [job] = jobs.make_jobs(recipes(num_epochs=[3], batch_size=[100]))
+    [job] = jobs.group(stack.networks_of(recipes(num_epochs=[3], batch_size=[100])))
     state.wanted, state.jobs = set(job.recipes), {"its future": job}
     state.start, state.last_finished = 1000.0, 1030.0  # three such jobs in 30 seconds
     state.cost_trained = 3 * job.cost
