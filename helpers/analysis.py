@@ -18,8 +18,11 @@ from helpers.data import IMAGE_SHAPE
 
 GAP = 2
 """Pixels between the tiles of a picture of weights."""
+quiet = np.errstate(over="ignore", invalid="ignore")
+"""No warning: what is too large, or is not defined, shows as infinity or NaN in the result."""
 
 
+@quiet
 def probabilities(layers, images):
     """Compute the probability that a network gives to each class; each row sums to 1."""
     _, logits = network.forward(layers, images)
@@ -53,6 +56,7 @@ def confident_mistakes(labels, probabilities, count):
     return wrong[surest_first[:count]]
 
 
+@quiet
 def activity(layers, images):
     """Measure for which share of the images each hidden unit is active (above 0).
 
@@ -65,6 +69,7 @@ def activity(layers, images):
     return [(h > 0).mean(axis=1) for h in activations[1:]]
 
 
+@quiet
 def order_by_norm(W):
     """Order units by the length of their weight vectors, the longest first; (units,)."""
     lengths = np.linalg.norm(W, axis=1)
@@ -104,24 +109,25 @@ def tile_W0(W, columns=None):
     return picture[:-GAP, :-GAP]
 
 
+@quiet
 def neighbour_correlation(W):
     """Measure how alike the weights of neighbouring pixels are: near 0 for noise, high for shapes.
 
     Returns
     -------
     ndarray, shape (units,)
-        For each unit the correlation over all pairs of pixels beside or above each other.
+        For each unit the correlation over all pairs of pixels beside or above each other; NaN if
+        all its weights are equal.
     """
     correlations = []
     for tile in W.reshape(-1, *IMAGE_SHAPE):
-        left, right = tile[:, :-1], tile[:, 1:]
-        upper, lower = tile[:-1], tile[1:]
-        pixels = np.append(left, upper)
-        neighbours = np.append(right, lower)
+        pixels = np.append(tile[:, :-1], tile[:-1])
+        neighbours = np.append(tile[:, 1:], tile[1:])  # to the right, then below
         correlations.append(np.corrcoef(pixels, neighbours)[0, 1])
     return np.array(correlations)
 
 
+@quiet
 def most_exciting(W, b, images, count):
     """Find the images at which each unit's W x + b is largest.
 

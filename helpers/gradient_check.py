@@ -137,18 +137,24 @@ def differentiate(layers, images, labels, alpha=0.0):
     }
 
 
-def relative_error(ours, theirs):
-    """Measure the distance of two gradients, shape (P,), in units of the longer one.
+@np.errstate(over="ignore", invalid="ignore")  # what comes of it, NaN or infinity, says so
+def relative_error(ours, theirs, norm=np.linalg.norm):
+    """Measure the distance of two gradients, of any one shape, in units of the longer one.
 
     Returns
     -------
     float
-        |ours - theirs| / max(|ours|, |theirs|), with 2-norms; 0 if both are zero, and NaN if
-        either holds one.
+        |ours - theirs| / max(|ours|, |theirs|), in 2-norms unless told otherwise; 0 if both are
+        zero, and NaN if either holds one.
     """
-    distance = np.linalg.norm(ours - theirs)
-    longer = np.maximum(np.linalg.norm(ours), np.linalg.norm(theirs))  # unlike max, keeps a NaN
+    distance = norm(ours - theirs)
+    longer = np.maximum(norm(ours), norm(theirs))  # unlike max, keeps a NaN
     return float(distance / longer) if longer else 0.0
+
+
+def largest_entry(array):
+    """Give the maximum norm of an array of any shape, max |x|."""
+    return np.abs(array).max()
 
 
 def rounding_error(value, step, num_weights):
@@ -157,9 +163,11 @@ def rounding_error(value, step, num_weights):
     Each of two evaluations is wrong by about u |f|, so each difference by sqrt(2) u |f| / h.
     """
     unit_roundoff = np.finfo(float).eps / 2
-    return float(np.sqrt(2 * num_weights) * unit_roundoff * abs(value) / step)
+    of_value = unit_roundoff * abs(value)
+    return float(np.sqrt(2 * num_weights) * of_value / step)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def compare(gradient, derivatives, layers):
     """Compare a gradient, shape (P,), with those of `differentiate`, each W_l and b_l by itself.
 
@@ -170,19 +178,21 @@ def compare(gradient, derivatives, layers):
         image switches on); for each check the largest difference as a share of the largest entry
         of either side (0/0 counts as 0); and whether all are within `LIMITS`.
     """
-    others = {check: _named(derivative, layers) for check, derivative in derivatives.items()}
+    theirs = {check: _named(derivative, layers) for check, derivative in derivatives.items()}
     rows = []
-    for name, part in _named(gradient, layers).items():
-        shares = {check: _share(part, other[name]) for check, other in others.items()}
-        failed = [check for check, share in shares.items() if not share <= LIMITS[check]]
+    for name, ours in _named(gradient, layers).items():
         row = {
             "name": name,
-            "shape": part.shape,
-            "norm": float(np.linalg.norm(part)),
-            "zeros": int((part == 0).sum()),
-            **shares,
-            "verdict": f"DIFFERS: {', '.join(failed)}" if failed else "agrees",
+            "shape": ours.shape,
+            "norm": float(np.linalg.norm(ours)),
+            "zeros": int((ours == 0).sum()),
         }
+        failed = []
+        for check, parts in theirs.items():
+            row[check] = relative_error(ours, parts[name], largest_entry)
+            if not row[check] <= LIMITS[check]:  # a NaN fails, too
+                failed.append(check)
+        row["verdict"] = f"DIFFERS: {', '.join(failed)}" if failed else "agrees"
         rows.append(row)
     return rows
 
@@ -203,13 +213,6 @@ def _named(gradient, layers):
     return parts
 
 
-def _share(ours, theirs):
-    """Measure the largest difference as a share of the largest entry; 0/0 counts as 0."""
-    difference = np.abs(ours - theirs).max()
-    largest = np.maximum(np.abs(ours).max(), np.abs(theirs).max())
-    return float(difference / largest) if largest else 0.0
-
-
 def step_curve(layers, images, labels, steps, chosen):
     """Measure how wrong each check is at each of `steps`, shape (S,), without L2.
 
@@ -228,10 +231,9 @@ def step_curve(layers, images, labels, steps, chosen):
         "complex step": (complex_step, double),
         "2-point, float32": (two_point, single),
     }
-    gradient = network.pack(network.backprop(layers, images, labels))
-    errors = {name: np.empty(len(steps)) for name in checks}
+    gradient = network.pack(network.backprop(layers, images, labels))[chosen]
+    curves = {}
     for name, (check, problem) in checks.items():
-        for number, step in enumerate(steps.tolist()):
-            derivative = check(*problem, step=step, chosen=chosen)
-            errors[name][number] = relative_error(derivative, gradient[chosen])
-    return errors
+        derivatives = [check(*problem, step=step, chosen=chosen) for step in steps.tolist()]
+        curves[name] = np.array([relative_error(each, gradient) for each in derivatives])
+    return curves

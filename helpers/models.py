@@ -10,7 +10,6 @@ Left out: choosing the network (`helpers.grid.search`) and running it (`helpers.
 import hashlib
 import io
 import json
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -114,17 +113,25 @@ def load_model(folder, name=BEST):
         If a file is missing, is not what `save_model` writes, or does not belong to the other.
     """
     weights_path, card_path = _paths(folder, name)
-    with _explained(card_path):
+    reading = card_path
+    try:
         card = json.loads(card_path.read_bytes())
         layer_sizes = _layer_sizes(card)
-    with _explained(weights_path):
+        reading = weights_path
         content = weights_path.read_bytes()
         if hashlib.sha256(content).hexdigest() != card["sha256"]:
             raise ValueError(f"not the weights that {card_path.name} describes (SHA-256 differs)")
         weights = np.load(io.BytesIO(content), allow_pickle=False)
         weights.flags.writeable = False
         network.unpack(weights, layer_sizes)  # refuses a card that is of another network
-    return Model(weights, card)
+        return Model(weights, card)
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+    except (ValueError, RecipeError) as error:
+        reason = str(error)
+    raise ModelError(
+        f"{reading.name}: {reason}; part C writes it into its output folder, here {folder}"
+    )
 
 
 def _paths(folder, name):
@@ -140,19 +147,3 @@ def _layer_sizes(card):
         return Recipe(**card["recipe"]).layer_sizes
     except (AttributeError, TypeError) as error:  # no dict, or not the fields of a recipe
         raise ValueError(f"not the card of a network ({error})") from None
-
-
-@contextmanager
-def _explained(path):
-    """Say in one line what is wrong with a file, and what writes it anew."""
-    try:
-        yield
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror})"
-    except (ValueError, RecipeError) as error:
-        reason = str(error)
-    else:
-        return
-    raise ModelError(
-        f"{path.name}: {reason}; part C writes it into its output folder, here {path.parent}"
-    )

@@ -55,19 +55,20 @@ class Recipe:
     shuffle_seed: int = 0
 
     def __post_init__(self):
-        plain = {
-            "layer_sizes": _widths(self.layer_sizes),
-            "num_epochs": _whole("num_epochs", self.num_epochs),
-            "batch_size": _whole("batch_size", self.batch_size, at_least=1),
-            "learning_rate": _real("learning_rate", self.learning_rate),
-            "alpha": _real("alpha", self.alpha),
-            "schedule": _schedule(self.schedule),
-            "average_epochs": _whole("average_epochs", self.average_epochs),
-            "seed": _whole("seed", self.seed),
-            "shuffle_seed": _whole("shuffle_seed", self.shuffle_seed),
+        checks = {
+            "layer_sizes": _widths,
+            "num_epochs": _whole,
+            "batch_size": _positive,
+            "learning_rate": _real,
+            "alpha": _real,
+            "schedule": _schedule,
+            "average_epochs": _whole,
+            "seed": _whole,
+            "shuffle_seed": _whole,
         }
-        for field, value in plain.items():
-            object.__setattr__(self, field, value)  # frozen: it has no other way
+        for field, check in checks.items():
+            plain = check(field, getattr(self, field))
+            object.__setattr__(self, field, plain)  # frozen: it has no other way
 
     def rate(self, epoch):
         """Look up the learning rate of an epoch, counted from 0."""
@@ -90,17 +91,15 @@ def _refusal(field, value, allowed):
     return RecipeError(f"recipe: {field} = {shown:.80} is not allowed, expected {allowed}")
 
 
-def _widths(layer_sizes):
+def _widths(field, value):
     """Make a tuple of at least two positive int of any sequence of whole numbers."""
     try:
-        widths = tuple(layer_sizes)
+        widths = tuple(value)
     except TypeError:
         widths = ()
     if len(widths) < 2:
-        raise _refusal("layer_sizes", layer_sizes, "a width for each layer, at least two")
-    return tuple(
-        _whole(f"layer_sizes[{number}]", width, at_least=1) for number, width in enumerate(widths)
-    )
+        raise _refusal(field, value, "a width for each layer, at least two")
+    return tuple(_positive(f"{field}[{number}]", width) for number, width in enumerate(widths))
 
 
 def _whole(field, value, at_least=0):
@@ -111,6 +110,11 @@ def _whole(field, value, at_least=0):
     return int(value)
 
 
+def _positive(field, value):
+    """Make a plain int of a whole number that is at least 1."""
+    return _whole(field, value, at_least=1)
+
+
 def _real(field, value):
     """Make a plain float of a finite number, at least 0."""
     is_real = isinstance(value, Real) and not isinstance(value, bool)
@@ -119,8 +123,8 @@ def _real(field, value):
     return abs(float(value))  # never -0.0, which equals 0.0 but does not look like it
 
 
-def _schedule(value):
+def _schedule(field, value):
     """Make a plain str of a schedule's name."""
     if not isinstance(value, str) or value not in ("constant", "cosine"):
-        raise _refusal("schedule", value, "'constant' or 'cosine'")
+        raise _refusal(field, value, "'constant' or 'cosine'")
     return str(value)

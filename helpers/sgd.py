@@ -12,7 +12,7 @@ on this data; a running average of the late iterates, L2 and a cosine rate do.
 """
 
 from contextlib import suppress
-from math import ceil
+from itertools import count, islice
 
 import numpy as np
 
@@ -129,7 +129,7 @@ def check_data(layers, data):
     num_classes = len(layers[-1][1])
     try:
         network.check_images(layers, images)
-        network.one_hot(labels, np.broadcast_to(0.0, (num_classes, len(images))))
+        network.one_hot(labels, np.empty((num_classes, len(images))))
     except ValueError as error:
         raise DataError(str(error)) from None
     largest = max(float(images.max()), -float(images.min()))
@@ -146,7 +146,7 @@ def measure(layers, training, validation):
 
 
 def quiet_overflow():
-    """Let numbers overflow without a warning: whoever trains looks for divergence itself."""
+    """Let numbers overflow without a warning: the infinity or NaN that comes of it says so."""
     return np.errstate(over="ignore", invalid="ignore")
 
 
@@ -163,14 +163,13 @@ def step_losses(recipe, training, num_steps):
     weights = network.init_weights(recipe.layer_sizes, recipe.seed, np.float32)
     layers = network.unpack(weights, recipe.layer_sizes)
     num_images = len(training.labels)
-    num_batches = ceil(num_images / recipe.batch_size)
+    steps = (
+        (epoch, batch)
+        for epoch in count()
+        for batch in minibatches(num_images, recipe.batch_size, [recipe.shuffle_seed, epoch])
+    )
     with quiet_overflow():
-        for number in range(num_steps):
-            epoch, batch_number = divmod(number, num_batches)
-            if batch_number == 0:
-                seed = [recipe.shuffle_seed, epoch]
-                batches = minibatches(num_images, recipe.batch_size, seed)
-            batch = batches[batch_number]
+        for number, (epoch, batch) in enumerate(islice(steps, num_steps)):
             images, labels = training.images[batch].astype(np.float32), training.labels[batch]
             loss = network.cross_entropy(layers, images, labels)
             if not np.isfinite(loss):
@@ -183,7 +182,8 @@ def step_losses(recipe, training, num_steps):
 def evaluate(layers, data):
     """Measure networks on `helpers.data.Images`: (cross_entropy, accuracy), each of shape (...)."""
     one_blas_thread()
-    _, logits = network.forward(layers, data.images)
-    cross_entropy = network.log_loss(logits, data.labels)
+    with quiet_overflow():
+        _, logits = network.forward(layers, data.images)
+        cross_entropy = network.log_loss(logits, data.labels)
     is_right = logits.argmax(axis=-2) == data.labels
     return cross_entropy, is_right.mean(axis=-1)

@@ -1,6 +1,11 @@
-"""Run notebooks as programs, as papermill does; remove what differs from run to run."""
+"""Run notebooks as programs, as papermill does, and publish what they write, then the report.
+
+A published notebook holds nothing that differs from run to run.
+"""
 
 import os
+import shutil
+import time
 from contextlib import suppress
 from subprocess import DEVNULL
 
@@ -10,17 +15,22 @@ from nbclient.exceptions import CellExecutionError
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from helpers import files
 from helpers.batch import signals
 from helpers.batch.progress import say
+from helpers.batch.staging import locked, staging
 from helpers.errors import OneLineError
-from helpers.files import PROJECT, write_text
+from helpers.grid.runs import FOLDER
 from helpers.notebook import cells
 from helpers.notebook.parameters import FOLDERS
 from helpers.notebook.progress import PROGRESS
 from helpers.notebook.records import read_records
+from helpers.report.results import build_report
 
 KEPT = "kernelspec", "language_info", "tags"
 """Metadata that do not change from run to run."""
+LINE_EVERY = 15
+"""Seconds between two lines that tell how far a part is."""
 
 
 class PartError(OneLineError):
@@ -29,7 +39,59 @@ class PartError(OneLineError):
     status = 1
 
 
-def execute(path, partial, parameters, listener=lambda line: None, command=None):
+def run_parts(plan, folder):
+    """Run parts one after the other, then write the report.
+
+    Parameters
+    ----------
+    plan : dict
+        Part -> its parameters.
+    folder : Path
+        Gets all files, whatever output folder the parameters name.
+
+    Raises
+    ------
+    OutputError
+        Another run uses the folder, or it cannot be written.
+    PartError
+        A part failed.
+    Interrupted
+        A signal came.
+    """
+    with locked(folder):
+        for part, parameters in plan.items():
+            say(f"part_{part}: begins")
+            run_part(part, parameters, folder)
+            say(f"part_{part}: done")
+        with staging(folder) as stage:
+            build_report(folder, stage)
+    say(f"report: {folder / 'report.html'}")
+
+
+def run_part(part, parameters, folder):
+    """Run one part and publish its files together.
+
+    Raises
+    ------
+    PartError
+        The part failed; its notebook is kept as part_X.failed.ipynb, its other files are not.
+    """
+    path = files.NOTEBOOKS / f"part_{part}.ipynb"
+    failed = folder / f"{path.stem}.failed.ipynb"
+    failed.unlink(missing_ok=True)
+    with staging(folder) as stage:
+        try:
+            notebook = execute(path, failed, parameters | {"output_dir": str(stage)})
+            files.write_text(stage / path.name, nbformat.writes(notebook) + "\n")
+        except (PartError, OSError) as error:
+            reason = str(error).replace(str(stage), str(folder))
+            see = f"; see {failed}" if failed.exists() else ""
+            raise PartError(f"{reason}{see}") from None
+    if part == "c":
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+
+
+def execute(path, partial, parameters):
     """Run a notebook in its own folder, with injected parameters.
 
     Parameters
@@ -39,10 +101,6 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
     partial : Path
         Gets the notebook as far as it came, if it fails.
     parameters : dict
-    listener : callable, optional
-        Takes each line that tells how far a cell is.
-    command : str, optional
-        Stored in the metadata: what runs this notebook again.
 
     Returns
     -------
@@ -67,9 +125,9 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
         iopub_timeout=60,  # the default, 4 s, is short on a busy machine
         shutdown_kernel="immediate",  # everything is on disk
     )
-    client.listener = listener
+    client.name = path.stem
     try:
-        client.run_cells()
+        client.run()
         refuse_other_parameters(notebook, parameters)
         read_records(notebook)
     except CellExecutionError as error:
@@ -77,20 +135,22 @@ def execute(path, partial, parameters, listener=lambda line: None, command=None)
     except (OneLineError, RuntimeError) as error:  # RuntimeError: the kernel died
         reason = str(error)
     else:
-        return strip(notebook, command)
+        return strip(notebook)
     signals.check()
     with suppress(OSError):  # the disk is full: the reason says so
-        write_text(partial, nbformat.writes(strip(notebook)))
+        files.write_text(partial, nbformat.writes(strip(notebook)))
     raise PartError(f"{path.stem}, {' '.join(reason.split())}")
 
 
 class _Client(NotebookClient):
-    """nbclient's client: a listener hears how far a cell is, and stderr is not recorded."""
+    """nbclient's client: it tells now and then how far a cell is, and stderr is not recorded."""
 
-    def run_cells(self):
-        """Run all cells in a kernel that takes this copy of the project."""
-        paths = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    def run(self):
+        """Run all cells in a kernel that takes this copy of the project, whichever is installed."""
+        self.next_line = time.monotonic() + LINE_EVERY
+        python_path = f"{files.PROJECT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        environment = os.environ | {"PYTHONPATH": python_path}
+        # Not `execute`, which handles signals in its own way.
         with self.setup_kernel(env=environment, stdout=DEVNULL, stderr=DEVNULL):
             for index, cell in enumerate(self.nb.cells):
                 self.execute_cell(cell, index)
@@ -98,22 +158,22 @@ class _Client(NotebookClient):
     def process_message(self, msg, cell, cell_index):
         signals.check()
         content = msg["content"]
-        if PROGRESS in content.get("data", {}):
-            self.listener(content["data"]["text/plain"])
+        if PROGRESS in content.get("data", {}) and time.monotonic() >= self.next_line:
+            text = " ".join(content["data"]["text/plain"].split())
+            say(f"{self.name}: {text}")
+            self.next_line = time.monotonic() + LINE_EVERY
         if content.get("name") == "stderr":
             say(content["text"].rstrip())  # where libraries name folders of the machine
             return None
         return super().process_message(msg, cell, cell_index)
 
 
-def strip(notebook, command=None):
+def strip(notebook):
     """Remove from a notebook what changes from run to run: times, folders, versions."""
     for each in notebook, *notebook.cells:
         kept = {name: each.metadata[name] for name in KEPT if each.metadata.get(name)}
         each.metadata = nbformat.from_dict(kept)
     notebook.metadata.get("language_info", {}).pop("version", None)
-    if command:
-        notebook.metadata.helpers = {"command": command}
     for cell in cells.tagged(notebook, cells.INJECTED_TAG):
         cell.id = cells.INJECTED_TAG
         lines = cell.source.splitlines(keepends=True)

@@ -2,10 +2,6 @@
 
 import os
 import sys
-import time
-
-LINE_EVERY = 15
-"""Seconds between two lines that tell how far a part is."""
 
 
 def say(text, stream=None):
@@ -15,16 +11,3 @@ def say(text, stream=None):
         print(text, file=stream, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def now_and_then(name):
-    """Make a function that says a line if the last one is some seconds ago."""
-    next_line = time.monotonic() + LINE_EVERY
-
-    def show(text):
-        nonlocal next_line
-        if time.monotonic() >= next_line:
-            say(f"{name}: {' '.join(text.split())}")
-            next_line = time.monotonic() + LINE_EVERY
-
-    return show

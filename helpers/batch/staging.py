@@ -26,18 +26,22 @@ STAGING = ".staging."
 def locked(folder):
     """Let nobody else run into a folder until this process ends, however it ends.
 
-    What a dead run left in the folder is completed first.
+    The folder is made if needed. What a dead run left in it is completed first.
 
     Raises
     ------
     OutputError
-        Another run holds the folder.
+        Another run holds the folder, or it cannot be written.
     """
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock", timeout=0).acquire()
     except Timeout:
         remedy = "wait for its end or choose another with --output"
         raise OutputError(f"{folder}: in use by another run; {remedy}") from None
+    except OSError as error:
+        reason = f"cannot be written ({error.strerror}); choose another with --output"
+        raise OutputError(f"{folder}: {reason}") from None
     with lock:
         recover(folder)
         yield

@@ -11,7 +11,6 @@ import argparse
 from pathlib import Path
 
 from helpers import files
-from helpers.errors import OneLineError
 from helpers.exercise import grading, handout, record
 
 
@@ -30,26 +29,18 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         if not options.grade:
-            for line in handout.write(options.folder, options.seed):
-                print(f"cannot be told apart with this seed: {line}")
+            handout.write(options.folder, options.seed)
         elif options.csv:
-            cases, _ = record.record(options.seed)
-            grading.grade_all(options.folder, cases, options.csv)
-        else:
-            grade_one(options)
-    except (OSError, OneLineError) as error:
+            grading.grade_all(options.folder, record.record(options.seed), options.csv)
+        elif not grade_one(options):
+            parser.exit(2)
+    except OSError as error:
         parser.exit(2, f"{error}\n")
 
 
 def grade_one(options):
-    """Grade one submission and show what each exercise got; JSON is written in any case."""
-    cases, _ = record.record(options.seed)
-    try:
-        results = grading.grade(options.folder, cases)
-    except (OSError, OneLineError) as error:
-        if options.json:
-            files.write_json(options.json, {"score": 0.0, "output": str(error), "tests": []})
-        raise
+    """Grade one submission and show what each exercise got; whether it could be graded."""
+    results = grading.grade(options.folder, record.record(options.seed))
     if options.json:
         files.write_json(options.json, results)
     print(results["output"])
@@ -57,6 +48,7 @@ def grade_one(options):
         points = f"{test['score']:g} of {test['max_score']:g}"
         print(f"{test['number']}  {test['name']:48} {points:12}  {test['output']}")
     print(f"all: {results['score']:g}")
+    return bool(results["tests"])
 
 
 if __name__ == "__main__":

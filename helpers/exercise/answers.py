@@ -7,8 +7,8 @@ read in a process that does not know the right result. An answer is a dict:
     error       why there is none, in one line
     changed     the arguments that were changed and should not have been
 
-As a program, `python -m helpers.exercise.answers FUNCTION` reads cases, JSON, from standard input
-and writes a line for each answer to standard output.
+As a program, `python -m helpers.exercise.answers FUNCTION` reads a list of cases, JSON, from
+standard input and writes the list of answers to standard output.
 """
 
 import copy
@@ -22,9 +22,10 @@ import numpy as np
 
 from helpers.exercise import calls
 from helpers.exercise.calls import kind
-from helpers.exercise.exercises import BY_FUNCTION
+from helpers.exercise.exercises import BY_FUNCTION, FILES
 
-HERE = Path(__file__).parent
+LENGTH = 300
+"""Characters of an error's message that are kept."""
 
 
 def answer(case, find):
@@ -40,10 +41,7 @@ def answer(case, find):
     -------
     dict
     """
-    arguments = {
-        name: as_in_the_course(name, copy.deepcopy(value))
-        for name, value in case["arguments"].items()
-    }
+    arguments = as_in_the_course(case["arguments"])
     result, error = None, ""
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         try:
@@ -55,33 +53,31 @@ def answer(case, find):
             error = describe(raised)
     changed = [
         name
-        for name, value in arguments.items()
-        if name not in case["changes"] and dump(value) != dump(case["arguments"][name])
+        for name, before in case["arguments"].items()
+        if name not in case["changes"] and dump(arguments[name]) != dump(before)
     ]
     return {"result": result, "error": error, "changed": changed}
 
 
-def as_in_the_course(name, value):
-    """Make tuples where the course has them; JSON has lists."""
-    if name == "layers":
-        return [tuple(pair) for pair in value]
-    return tuple(value) if name == "layer_sizes" else value
+def as_in_the_course(arguments):
+    """Copy arguments, with tuples where the course has them; JSON has lists."""
+    copied = copy.deepcopy(arguments)
+    if "layers" in copied:
+        copied["layers"] = [tuple(pair) for pair in copied["layers"]]
+    if "layer_sizes" in copied:
+        copied["layer_sizes"] = tuple(copied["layer_sizes"])
+    return copied
 
 
 def describe(error):
     """Say an error in one line, with the line of the student's file where it was raised."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
-    places = [
-        (frame.filename, frame.lineno, frame.line)
+    lines = [
+        f"   [{Path(frame.filename).name}, line {frame.lineno}: {frame.line}]"
         for frame in traceback.extract_tb(error.__traceback__)
-        if HERE.parent in Path(frame.filename).parents and Path(frame.filename).parent != HERE
+        if Path(frame.filename).as_posix().endswith(FILES)
     ]
-    if isinstance(error, SyntaxError):
-        places.append((error.filename, error.lineno, error.text))
-    if not places:
-        return message
-    path, number, text = places[-1]
-    return f"{message}   [{Path(str(path)).name}, line {number}: {str(text).strip()}]"
+    return message[:LENGTH] + "".join(lines[-1:])
 
 
 def dump(value):
@@ -90,15 +86,15 @@ def dump(value):
 
 
 def encode(value):
-    """Write an array as its dtype and its entries, complex ones as two arrays; else say what it is.
+    """Write an array as its dtype, its shape and the text of its entries; else say what it is.
 
     JSON itself writes dicts, lists, numbers, texts and None; tuples become lists.
     """
     if isinstance(value, (np.ndarray, np.generic, complex)):
         array = np.asarray(value)
         if array.dtype.kind in "biufc":
-            parts = [array.real, array.imag] if array.dtype.kind == "c" else [array]
-            return {"dtype": str(array.dtype), "parts": [part.tolist() for part in parts]}
+            entries = " ".join(array.ravel().astype(str))
+            return {"dtype": str(array.dtype), "shape": array.shape, "entries": entries}
     return kind(value)
 
 
@@ -109,20 +105,19 @@ def load(text):
 
 def decode(entry):
     """Read what `encode` wrote; other dicts stay as they are."""
-    if entry.keys() != {"dtype", "parts"}:
+    if entry.keys() != {"dtype", "shape", "entries"}:
         return entry
-    real, *imaginary = map(np.array, entry["parts"])
-    array = real + 1j * imaginary[0] if imaginary else real
-    return np.asarray(array).astype(entry["dtype"])
+    entries = np.array(entry["entries"].split(), dtype=str)
+    return entries.astype(entry["dtype"]).reshape(entry["shape"])
 
 
 def main(function):
-    """Answer the cases in standard input, one by one; what a student prints goes elsewhere."""
+    """Answer the cases in standard input; what a student prints goes elsewhere."""
     output = sys.stdout
     sys.stdout = sys.stderr
-    for case in load(sys.stdin.read()):
-        line = dump(answer(case, BY_FUNCTION[function].find))
-        print(line, file=output, flush=True)
+    find = BY_FUNCTION[function].find
+    answers = [answer(case, find) for case in load(sys.stdin.read())]
+    print(dump(answers), file=output)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ they are compared with those of our own function. Where a result is drawn by cha
 the parts are what can be told of it.
 """
 
-from dataclasses import asdict
+from dataclasses import fields
 from itertools import combinations
-from math import prod
+from math import ceil, prod
 
 import numpy as np
+
+from helpers.recipe import Recipe
 
 
 class ResultError(Exception):
@@ -39,12 +41,12 @@ def plainly(function, *arguments):
 
 def is_refused(function, *arguments):
     """Tell whether the call ends with ValueError."""
-    refused = False
+    part = "whether the call ends with a ValueError"
     try:
         function(*arguments)
     except ValueError:
-        refused = True
-    return {"whether the call ends with a ValueError": refused}
+        return {part: True}
+    return {part: False}
 
 
 def name_pairs(pairs, length, name, prefix=""):
@@ -65,13 +67,11 @@ def name_layers(unpack, weights, layer_sizes):
 def write_to_views(unpack, weights, layer_sizes):
     """Fill each array with a number of its own, and count it in the flat vector."""
     arrays = name_layers(unpack, weights, layer_sizes)
-    numbers = dict(zip(arrays, range(-1, -1 - len(arrays), -1), strict=True))
-    for name, number in numbers.items():
-        arrays[name][...] = number
     counts = {}
-    for name, number in numbers.items():
+    for number, (name, array) in enumerate(arrays.items(), start=1):
+        array[...] = -number
         what = f"the number of {weights.dtype} weights that change with {name}"
-        counts[what] = int(np.sum(weights == number))
+        counts[what] = int(np.sum(weights == -number))
     return counts
 
 
@@ -104,21 +104,18 @@ def take_step(step, layers, *arguments):
 def draw_batches(minibatches, num_images, batch_size, seed):
     """Tell the sizes of the batches, and what is in them."""
     batches = minibatches(num_images, batch_size, seed)
-    num_batches = -(-num_images // batch_size)
-    order = np.concatenate(as_list(batches, num_batches, "the list of batches"))
-    missing = set(range(num_images)) - set(order.tolist())
+    num_batches = ceil(num_images / batch_size)
+    as_list(batches, num_batches, "the list of batches")
+    order = np.concatenate(batches)
+    missing = set(range(num_images)).difference(order.tolist())
+    spread = np.mean([np.ptp(batch) for batch in batches])
+    spreads = "whether batches spread (shuffle the whole range, not inside or between blocks)"
     return {
         "the list of sizes": [len(batch) for batch in batches],
         "images in no batch:": sorted(missing),
+        spreads: bool(spread > num_images / 4),
         "whether positions are whole numbers": order.dtype.kind in "iu",
     }
-
-
-def look_at_shuffle(minibatches, num_images, batch_size, seed):
-    """Tell whether batches hold images from all over the range, in whatever order."""
-    batches = minibatches(num_images, batch_size, seed)
-    spread = np.mean([np.ptp(batch) for batch in batches])
-    return {"whether batches spread over the range": bool(spread > num_images / 2)}
 
 
 def compare_seeds(minibatches, num_images, batch_size, *seeds):
@@ -135,27 +132,27 @@ def compare_seeds(minibatches, num_images, batch_size, *seeds):
 
 
 def list_fields(list_runs, *arguments):
-    """Name the fields of the recipes, each for all runs."""
+    """Name the fields of the recipes, one field after the other, each for all runs."""
     *factors, _, _, num_seeds = arguments
     num_runs = num_seeds * prod(map(len, factors))
     runs = as_list(list_runs(*arguments), num_runs, "the list of runs")
-    kinds = {type(run).__name__ for run in runs}
-    if kinds != {"Recipe"}:
-        raise ResultError(f"runs are of type {', '.join(kinds)}, expected sgd.Recipe")
-    fields = {}
-    for name in asdict(runs[0]):
-        fields[name] = [getattr(run, name) for run in runs]
-    return fields
+    named = {}
+    for field in fields(Recipe):
+        for number, run in enumerate(runs):
+            if not isinstance(run, Recipe):
+                raise ResultError(f"run {number} is {kind(run)}, expected sgd.Recipe")
+            named[f"{field.name}[{number}]"] = getattr(run, field.name)
+    return named
 
 
 def find_tiles(tile_W0, units, *columns):
-    """Number all weights, and find some of them in the picture."""
+    """Number all weights, and find three of each unit in the picture."""
     W = np.arange(0.5, units * 784).reshape(units, 784)
     picture = np.asarray(tile_W0(W.copy(), *columns))
     places = {"the shape of the picture": list(picture.shape)}
-    for line, column in (0, 0), (0, 1), (27, 27):
-        name = f"the place of pixel [{line}, {column}] of tile"
-        numbers = W[:, 28 * line + column]
-        places[name] = [np.argwhere(picture == number).tolist() for number in numbers]
+    for unit in range(units):
+        is_here = np.isin(picture, W[unit, [0, 1, 783]])
+        name = f"the place of pixels [0, 0], [0, 1], [27, 27] of tile[{unit}]"
+        places[name] = np.argwhere(is_here).tolist()
     places["the number of entries that are NaN"] = int(np.isnan(picture).sum())
     return places

@@ -15,9 +15,7 @@ So nothing here knows any exercise, and no solution is here.
 import html
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -30,7 +28,7 @@ CASES = Path(__file__).with_name("cases.json")
 ROOT = Path(__file__).parent.parent.parent
 SECONDS = 10
 """For the process of an exercise."""
-RIGHT, WRONG, WAITS = "#1b7f3b", "#b00020", "#8a5a00"
+RIGHT, WRONG = "#1b7f3b", "#b00020"
 
 
 class ExerciseError(OneLineError):
@@ -46,17 +44,21 @@ def fault(case, given):
         return f"the argument {name} is changed by the call; work on a copy"
     if given["error"]:
         return given["error"]
-    _, line = first_difference(case, given["result"])
-    return line
+    result = given["result"]
+    name = first_difference(case, result)
+    if name is None:
+        return None
+    known = recognise(case, name, result)
+    difference_there = difference(result[name], case["right"][name])
+    return known or f"{name}{difference_there}{case['hint']}"
 
 
 def first_difference(case, result):
-    """Find what differs first: its name, and a line of help; both None if nothing does."""
+    """Name the first part of a result that differs from the right one; None if nothing does."""
     for name, right in case["right"].items():
-        line = difference(result.get(name), right)
-        if line:
-            return name, recognise(case, name, result) or f"{name}{line}{case['hint']}"
-    return None, None
+        if difference(result[name], right):
+            return name
+    return None
 
 
 def recognise(case, name, result):
@@ -72,14 +74,13 @@ def difference(value, right):
     if isinstance(right, float):
         right = np.asarray(right)
     if not isinstance(right, np.ndarray):
-        return list_difference(value, right)
+        return None if value == right else f" is {value!s:.60}, expected {right!s:.60}"
     try:
         array = np.asarray(value)
     except ValueError:  # lists of different lengths
         array = np.asarray(None)
     if array.dtype.kind not in "biufc":
-        words = f"an array of shape {right.shape}" if right.shape else "one number"
-        return f" is {kind(value)}, expected {words}"
+        return f" is {kind(value)}, expected numbers of shape {right.shape}"
     if array.shape != right.shape:
         return f" has shape {array.shape}, expected {right.shape}"
     if array.dtype.kind == "c" and right.dtype.kind != "c":
@@ -88,32 +89,18 @@ def difference(value, right):
     return None if near.all() else number_difference(array, right, near)
 
 
-def list_difference(value, right):
-    """Say how a text, a number or a list differs, and where if a list is long."""
-    if value == right:
-        return None
-    place = ""
-    if isinstance(right, list) and isinstance(value, list) and len(value) == len(right) > 4:
-        position = 0
-        while value[position] == right[position]:
-            position += 1
-        place = f"[{position}]"
-        value, right = value[position], right[position]
-    return f"{place} is {value!s:.60}, expected {right!s:.60}"
-
-
+@np.errstate(all="ignore")
 def number_difference(array, right, near):
     """Say how numbers differ: by a factor, by rounding, or where first."""
-    largest = np.unravel_index(np.abs(right).argmax(), right.shape)
-    if right.size > 1 and right[largest] and array[largest]:
-        factor = array[largest] / right[largest]
-        if agree(array, factor * right).all():
-            return f" is {factor:.6g} times what is expected"
+    factor = np.vdot(right, array) / np.vdot(right, right)
+    if right.size > 1 and agree(array, factor * right).all():
+        return f" is {factor:.6g} times what is expected"
     if agree(array, right, 1e-4).all():
         return " has only a few digits right, as from float32 or a finite difference"
-    place = tuple(np.argwhere(~near)[0].tolist())
-    entry = list(place) if place else ""
-    return f"{entry} is {array[place]:.6g}, expected {right[place]:.6g}"
+    first = np.argwhere(~near)[0].tolist()
+    value = array[tuple(first)]
+    expected = right[tuple(first)]
+    return f"{first or ''} is {value:.6g}, expected {expected:.6g}"
 
 
 def agree(array, right, close=None):
@@ -148,21 +135,25 @@ def judge(exercise, cases, ask, lines):
     str
         What is wrong first, in one line; empty if nothing is.
     """
-    own = cases[exercise.function]
-    for case, given in zip(own, ask(exercise, own), strict=True):
+    line = first_fault(cases[exercise.function], exercise, ask)
+    lines[exercise.function] = line
+    if f"exercise {exercise.label}: write {exercise.function}" in line:
+        return f"not written yet; its place is {exercise.file}"
+    for name in exercise.needs if line else ():
+        needed = BY_FUNCTION[name]
+        if name not in lines:
+            judge(needed, cases, ask, lines)
+        if lines[name]:
+            return f"waits for {needed}, which is not right yet"
+    return line
+
+
+def first_fault(cases, exercise, ask):
+    """Say what is wrong in the first case that is not right; empty if all are."""
+    for case, given in zip(cases, ask(exercise, cases), strict=True):
         line = fault(case, given)
         if line:
-            lines[exercise.function] = f"{case['what']}: {line}"
-            if f"exercise {exercise.label}: write {exercise.function}" in line:
-                return f"not written yet; its place is {exercise.file}"
-            for name in exercise.needs:
-                needed = BY_FUNCTION[name]
-                if name not in lines:
-                    judge(needed, cases, ask, lines)
-                if lines[name]:
-                    return f"waits for {needed}, which is not right yet"
-            return lines[exercise.function]
-    lines[exercise.function] = ""
+            return f"{case['what']}: {line}"
     return ""
 
 
@@ -183,8 +174,7 @@ def check(label):
     for exercise in exercises:
         line = unreadable(exercise) or judge(exercise, load_cases(), ask_here, lines)
         if line:
-            colour = WAITS if line.startswith(("not written", "waits")) else WRONG
-            show_box(f"{exercise}: {line}", colour)
+            show_box(f"{exercise}: {line}", WRONG)
             raise ExerciseError(f"{exercise} is not right yet, and the cells below need it")
     names = ", ".join(exercise.function for exercise in exercises)
     show_box(f"{exercises[0].label} {names}: right.", RIGHT)
@@ -192,12 +182,12 @@ def check(label):
 
 def labelled(labels):
     """List the exercises with some labels, in whatever case; all if there are none."""
-    labels = [str(label).strip().upper() for label in labels]
     known = dict.fromkeys(exercise.label for exercise in EXERCISES)
-    for label in labels:
+    wanted = [str(label).strip().upper() for label in labels] or known
+    for label in wanted:
         if label not in known:
             raise ExerciseError(f"there is no exercise {label}; there are {', '.join(known)}")
-    return [exercise for exercise in EXERCISES if exercise.label in (labels or known)]
+    return [exercise for exercise in EXERCISES if exercise.label in wanted]
 
 
 def ask_here(exercise, cases):
@@ -246,24 +236,21 @@ def ask_process(exercise, cases, root=ROOT):
     names = "call", "arguments", "changes"
     questions = [{name: case[name] for name in names} for case in cases]
     command = [sys.executable, "-m", "helpers.exercise.answers", exercise.function]
-    error = "the process ended before it gave an answer"
-    answers = []
-    # Files, not pipes: whatever the process has started may hold a pipe open for ever.
-    with TemporaryFile("w+") as asked, TemporaryFile("w+") as answered:
-        asked.write(dump(questions))
-        asked.seek(0)
-        streams = {"stdin": asked, "stdout": answered, "stderr": subprocess.DEVNULL}
-        try:
-            subprocess.run(command, cwd=root, timeout=SECONDS, **streams)
-        except subprocess.TimeoutExpired:
-            error = f"no answer after {SECONDS} s"
-        answered.seek(0)
-        with suppress(ValueError, TypeError):  # the last line may be half written
-            answers.extend(map(load, answered))
-    missing = {"result": None, "error": error, "changed": []}
-    while len(answers) < len(cases):
-        answers.append(missing)
-    return answers[: len(cases)]
+    try:
+        output = subprocess.run(
+            command,
+            cwd=root,
+            input=dump(questions).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=SECONDS,
+        ).stdout
+        return load(output)
+    except subprocess.TimeoutExpired:
+        error = f"no answer after {SECONDS} s"
+    except ValueError:
+        error = "the process ended before it gave an answer"
+    return [{"result": None, "error": error, "changed": []}] * len(cases)
 
 
 def main(labels):

@@ -1,8 +1,8 @@
 """The hand-out: what the ten exercises need, without their solutions.
 
 A function that is an exercise keeps its signature and its docstring; the file around it stays as
-it is, so the code itself needs no markers. Notebooks get the project's default parameters and lose
-their outputs and the cells that are tagged `full`.
+it is, so the code itself needs no markers. Notebooks lose their outputs and the cells that are
+tagged `full`.
 """
 
 import ast
@@ -10,12 +10,10 @@ import json
 import shutil
 from pathlib import Path
 
-from helpers.errors import OneLineError
 from helpers.exercise import record
 from helpers.exercise.exercises import EXERCISES
-from helpers.files import PROJECT
+from helpers.files import NOTEBOOKS, PROJECT
 from helpers.notebook import cells
-from helpers.notebook.parameters import PARTS
 
 STUDENT = Path(__file__).with_name("student")
 """Laid over the copy of ours: README, and a plain search."""
@@ -31,16 +29,15 @@ COPIED = [
     *COURSE,
     "helpers/exercise/check.py",
     "helpers/figures/*.*",
-    "helpers/grid/[beflmt]*.py",
+    *(f"helpers/grid/{name}.py" for name in ("beyond", "effects", "listing", "machine", "table")),
     "helpers/notebook/*.py",
     "data/*",
     "outputs/best_model*",
     "outputs/first_layer_*",
     "LICENSE",
-    "requirements.txt",
 ]
 LEFT_OUT = {"__main__.py", "broken_gradients.py", "runs.py"}
-FULL_TAG = "full"
+CELLS_LEFT_OUT = {"full", cells.INJECTED_TAG}
 IN_CELLS = {
     "import broken_gradients, data": "import data",
     "figures.samples(training)": "from matplotlib import pyplot\n\n"
@@ -49,42 +46,34 @@ IN_CELLS = {
 """In the hand-out part A shows a picture that needs no exercise of part D."""
 
 
-class HandoutError(OneLineError):
-    """A hand-out cannot be made here."""
-
-
 def write(folder, seed=0):
     """Write a hand-out.
 
     Parameters
     ----------
     folder : Path
-        Is made if needed, and has to be empty.
+        Is made; must not be there yet.
     seed : int
         Of the checks' arguments.
 
-    Returns
-    -------
-    list of str
-        Mistakes that give the same with this seed: the line of help may be that of the other one.
+    Raises
+    ------
+    OSError
+        If there is such a folder, or it cannot be written.
     """
-    if not (PROJECT / "notebooks").is_dir():
-        raise HandoutError(f"no notebooks in {PROJECT}: run `pip install -e .` in a checkout")
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise HandoutError(f"{folder}: expected a new or empty folder for the hand-out")
+    folder.mkdir(parents=True)
     copy(COPIED, folder)
+    pinned = (PROJECT / "requirements.txt").read_text("utf-8").replace("-e .\n", "")
+    (folder / "requirements.txt").write_text(pinned, "utf-8")  # there is nothing to install of ours
     shutil.copytree(STUDENT, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__py*"))
     for exercise in EXERCISES:
         path = folder / exercise.file
         path.write_text(without_body(path.read_text("utf-8"), exercise), "utf-8")
-    alike = record.write(folder / "helpers" / "exercise" / "cases.json", seed)
+    record.write(folder / "helpers" / "exercise" / "cases.json", seed)
     (folder / "notebooks").mkdir()
-    for part in PARTS:
-        name = f"notebooks/part_{part}.ipynb"
-        notebook = clear(cells.read(PROJECT / name), PARTS[part]())
-        (folder / name).write_text(json.dumps(notebook, indent=1) + "\n", "utf-8")
-    return alike
+    for path in sorted(NOTEBOOKS.glob("part_?.ipynb")):
+        notebook = json.dumps(clear(cells.read(path)), indent=1)
+        (folder / "notebooks" / path.name).write_text(notebook + "\n", "utf-8")
 
 
 def copy(patterns, folder):
@@ -116,32 +105,16 @@ def without_body(source, exercise):
     return "".join(lines)
 
 
-def clear(notebook, defaults):
-    """Take outputs, papermill's cells and our own out of a notebook, and put defaults in."""
+def clear(notebook):
+    """Take outputs, papermill's cells and our own out of a notebook."""
     kept = []
     for cell in notebook["cells"]:
-        tags = cell["metadata"].get("tags", [])
-        if FULL_TAG in tags or cells.INJECTED_TAG in tags:
+        if CELLS_LEFT_OUT.intersection(cell["metadata"].get("tags", [])):
             continue
         source = cells.source(cell)
         for ours, theirs in IN_CELLS.items():
             source = source.replace(ours, theirs)
-        if cells.PARAMETERS_TAG in tags:
-            source = with_defaults(source, defaults)
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
         kept.append(cell | {"source": source})
     return notebook | {"cells": kept}
-
-
-def with_defaults(source, defaults):
-    """Set the values in a parameters cell, ``name: type = value  # meaning``, to the defaults."""
-    lines = source.splitlines()
-    for node in ast.parse(source).body:
-        default = getattr(defaults, node.target.id)
-        default = list(default) if isinstance(default, tuple) else default
-        if ast.literal_eval(node.value) != default:
-            line = lines[node.lineno - 1]
-            before, after = line[: node.value.col_offset], line[node.value.end_col_offset :]
-            lines[node.lineno - 1] = before + repr(default) + after
-    return "\n".join(lines)

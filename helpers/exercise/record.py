@@ -10,6 +10,7 @@ line of help.
 import csv
 import inspect
 import json
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -38,22 +39,25 @@ def record(seed, shapes=SHAPES):
 
     Returns
     -------
-    cases : dict of str to list of dict
-        For each function, as described in `helpers.exercise.check`.
-    alike : list of str
-        Pairs of mistakes that give the same: one line of help would be wrong for one of them.
+    dict of str to list of dict
+        For each function its cases, as described in `helpers.exercise.check`.
+
+    Warns
+    -----
+    UserWarning
+        If two mistakes give the same: one line of help would be wrong for one of them.
     """
     rng = np.random.default_rng(seed)
-    cases, alike = {function: [] for function in BY_FUNCTION}, []
+    cases = {function: [] for function in BY_FUNCTION}
     for number, layer_sizes in enumerate(shapes):
         drawn = draw_weights(layer_sizes, rng) | draw_images(layer_sizes, rng)
         for row in read_table("plan.csv"):
             if number < int(row["shapes"]):
                 case = make_case(row, drawn)
                 if number < 2:
-                    alike += add_mistakes(case, row["function"])
+                    add_mistakes(case, row["function"])
                 cases[row["function"]].append(case)
-    return cases, alike
+    return cases
 
 
 @cache
@@ -73,10 +77,10 @@ def draw_weights(layer_sizes, rng):
     num_weights = network.num_weights(layer_sizes)
     numbers = np.arange(num_weights + 1.0)
     weights = numbers[:-1]
-    layers = layers_of(draw(rng, num_weights), layer_sizes)
+    drawn = draw(rng, num_weights)
+    layers = layers_of(drawn, layer_sizes)
     closed = layers_of(np.zeros(num_weights), layer_sizes)
-    rounded = draw(rng, num_weights).astype(np.float32)
-    complex_weights = draw(rng, num_weights) + 0.5j * draw(rng, num_weights)
+    complex_weights = drawn + 0.5j * draw(rng, num_weights)
     return {
         "weights": weights,
         "weights_32": weights.astype(np.float32),
@@ -85,7 +89,7 @@ def draw_weights(layer_sizes, rng):
         "weights_but_one": weights[:-1],
         "layer_sizes": layer_sizes,
         "layers": layers,
-        "layers_32": layers_of(rounded, layer_sizes),
+        "layers_32": layers_of(drawn.astype(np.float32), layer_sizes),
         "complex_layers": layers_of(complex_weights, layer_sizes),
         "closed_layers": [*closed[:1], *layers[1:]],
         "chosen": rng.permutation(num_weights)[:5],
@@ -99,8 +103,7 @@ def draw_images(layer_sizes, rng):
     labels = rng.integers(0, num_classes, NUM_IMAGES)
     logits = draw(rng, num_classes, NUM_IMAGES)
     large = draw(rng, 10, 4)
-    large[3, 0] = 1000
-    large[5, 1] = -1000
+    large[3, :2] += 1000
     large[:, 2] -= 1000
     return {
         "images": images,
@@ -109,7 +112,7 @@ def draw_images(layer_sizes, rng):
         "labels": labels,
         "label": labels[:1],
         "logits": logits,
-        "complex_logits": logits + 0.5j * draw(rng, *logits.shape),
+        "complex_logits": logits + 0.5j * draw(rng, num_classes, NUM_IMAGES),
         "logits_1000": large,
         "labels_1000": np.array([3, 5, 0, 9]),
         "seed": int(rng.integers(7, 1_000)),
@@ -128,36 +131,38 @@ def make_case(row, drawn):
         name, _, value = entry.partition("=")
         value = value or name
         arguments[name] = drawn[value] if value in drawn else json.loads(value)
-    case = {"what": row["what"], "points": float(row["points"]), "call": row["call"]}
-    case |= {"arguments": arguments, "changes": row["changes"].split()}
+    case = {
+        "what": row["what"],
+        "points": float(row["points"]),
+        "call": row["call"],
+        "arguments": arguments,
+        "changes": row["changes"].split(),
+        "hint": row["hint"],
+        "mistakes": {},
+    }
     given = answer(case, BY_FUNCTION[row["function"]].find)
     if given["error"] or given["changed"]:
         raise RuntimeError(f"our own {row['function']}: {given}")
-    return case | {"right": given["result"], "hint": row["hint"], "mistakes": {}}
+    case["right"] = given["result"]
+    return case
 
 
 def add_mistakes(case, function):
-    """Add to a case what each mistake gives there; list those that give the same."""
-    alike = []
+    """Add to a case what each mistake gives there; warn of two that give the same."""
     for row in read_table("mistakes.csv"):
         if row["function"] != function:
             continue
         broken = break_function(row)
-        given = answer(case, lambda broken=broken: broken)
-        result = given["result"]
-        if not result:
-            continue
-        name, _ = first_difference(case, result)
+        result = answer(case, lambda broken=broken: broken)["result"]
+        name = result and first_difference(case, result)
         if not name:
             continue
         line = row["line"]
         same = recognise(case, name, result)
         if same is None:
-            recorded = case["mistakes"].setdefault(name, [])
-            recorded.append([line, result[name]])
+            case["mistakes"].setdefault(name, []).append([line, result[name]])
         elif same != f"{name} {line}":
-            alike.append(f"{function}, {case['what']}: {same} / {line}")
-    return alike
+            warnings.warn(f"with these numbers alike: {function}: {same} / {line}", stacklevel=3)
 
 
 def break_function(row):
@@ -178,11 +183,9 @@ def break_function(row):
 
 
 def write(path, seed=0):
-    """Write cases.json; returns the mistakes that give the same."""
-    cases, alike = record(seed)
-    files.write_text(path, dump(cases) + "\n")
-    return alike
+    """Write cases.json."""
+    files.write_text(path, dump(record(seed)) + "\n")
 
 
 if __name__ == "__main__":
-    print("\n".join(write(CASES)) or "no two mistakes give the same")
+    write(CASES)

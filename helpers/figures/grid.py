@@ -15,8 +15,9 @@ from helpers.grid.table import FACTORS
     caption="""Above, each grey line joins the validation accuracies of runs that differ in this
     hyperparameter alone (a shorter run is the first part of the longer one, so outside the last
     panel their mean counts once); orange is the mean. Below, the differences of these pairs from
-    the first value: mean and standard deviation. A hyperparameter matters if most lines rise, or most
-    fall. Where they cross, chance and the other hyperparameters decide: choose what is cheaper.""",
+    the first value: mean and standard deviation. A hyperparameter matters if most lines rise, or
+    most fall. Where they cross, chance and the other hyperparameters decide: choose what is
+    cheaper.""",
     alt="""For each hyperparameter a panel of crossing grey lines with their mean, and under it the
     mean difference from the first value with its standard deviation.""",
 )

@@ -34,7 +34,7 @@ def open_folder(name):
             free = shutil.disk_usage(folder).free
         if free < NEEDED_BYTES:
             raise OSError(f"only {free / 1e6:.0f} MB are free on its disk")
-    except (OSError, RuntimeError) as error:  # RuntimeError: ~ of nobody
+    except OSError as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(
             f"{name}: cannot be written ({reason}); "

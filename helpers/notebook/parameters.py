@@ -7,6 +7,7 @@ command and the hand-out use. Left out: whether folders, data and models are the
 """
 
 import difflib
+import os
 import reprlib
 from typing import Annotated, Literal, TypeVar
 
@@ -28,8 +29,11 @@ class ParameterError(OneLineError):
 
 
 def local_folder(name):
-    """Give back the name of a folder; a blank one or the address of a bucket is a ValueError."""
-    if not name.strip() or "://" in name:
+    """Give back the name of a folder.
+
+    A blank name, the address of a bucket and the home of nobody are a ValueError.
+    """
+    if not name.strip() or "://" in name or os.path.expanduser(name).startswith("~"):
         raise ValueError("should be a folder on this machine")
     return name
 
@@ -135,9 +139,8 @@ FULL_C = {
     "repeat_seeds": 3,
     "beyond_grid": True,
 }
-"""The assignment's grid of 162 runs, and what follows it."""
-FULL = {"a": {}, "b": {}, "c": FULL_C, "d": {}}
-"""What a full run changes; all else is full size by default."""
+"""What a full run changes: the assignment's grid of 162 runs, and what follows it. All other parts
+are full size by default."""
 FOLDERS = {"output_dir", "model_dir"}
 """Parameters that say where files are; no record names them."""
 RUN_OPTIONS = {"executor", "scheduler", "num_workers"}
@@ -151,7 +154,7 @@ def defaults(part):
 
 def full(part):
     """Give the values that a full run of a part uses; a dict."""
-    return defaults(part) | FULL[part]
+    return defaults(part) | (FULL_C if part == "c" else {})
 
 
 def unknown(name, accepted):

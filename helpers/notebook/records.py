@@ -159,12 +159,18 @@ def show_table(frame):
     Parameters
     ----------
     frame : pandas.DataFrame
-        Wide ones scroll inside their own box.
+        Wide ones scroll inside their own box; headings get spaces for underscores.
     """
     index = type(frame.index).__name__ != "RangeIndex"  # of rows that are only numbered
+    # Browsers break lines at spaces alone.
+    frame = frame.rename(index=_spaced, columns=_spaced)
     page = frame.to_html(index=index, border=0)
     box = f'<div style="overflow-x: auto; font-size: 90%">{page}</div>'
     show({"text/plain": frame.to_string(index=index), "text/html": box, VARIES: {}})
+
+
+def _spaced(heading):
+    return str(heading).replace("_", " ")
 
 
 def short(number):

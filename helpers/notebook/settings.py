@@ -9,14 +9,12 @@ from helpers import files
 from helpers.errors import OneLineError
 from helpers.notebook import cells
 from helpers.notebook.output import open_folder
-from helpers.notebook.parameters import FOLDERS, PARTS, ParameterError, Part
+from helpers.notebook.parameters import FOLDERS, PARTS, ParameterError, Part, unknown
 from helpers.notebook.records import RECORDED
 from helpers.threads import one_blas_thread
 
 INJECTED = "# Parameters"
 """The first line of the cell that papermill adds."""
-PAPERMILL_S_OWN = {"PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH"}
-"""What its option --inject-paths adds."""
 
 
 class ProjectError(OneLineError):
@@ -85,7 +83,7 @@ def read_parameters(part, namespace):
         if name not in namespace:
             raise ParameterError(f"{name} is not set: run the parameters cell first")
     parameters = kind(**{name: namespace[name] for name in kind.model_fields})
-    check_injected(parameters, namespace.get("In", []))
+    check_injected(parameters.model_dump(), namespace.get("In", []))
     folder = open_folder(parameters.output_dir)
     namespace[RECORDED] = {}
     return Settings(parameters, folder, namespace[RECORDED])
@@ -120,7 +118,7 @@ def reload_edits():
         shell.run_line_magic("autoreload", "2")
 
 
-def check_injected(parameters, history):
+def check_injected(read, history):
     """Compare what is read with what papermill's cell, if there was one, has set.
 
     They differ if the parameters cell comes after it, as in a notebook without its tag, or if a
@@ -128,27 +126,26 @@ def check_injected(parameters, history):
 
     Parameters
     ----------
-    parameters : Part
-        As read.
+    read : dict
+        The parameters, with lists for tuples.
     history : list of str
         The cells that were run, IPython's ``In``.
 
     Raises
     ------
     ParameterError
-        Names the parameter and both values; or what was injected is unknown or not allowed.
+        Names the parameter and both values; or what was injected is unknown.
     """
     injected = [cell for cell in history if cell.partition("\n")[0] == INJECTED]
-    if not injected:
-        return
-    values = cells.assigned(injected[-1])
-    for name in PAPERMILL_S_OWN:
-        values.pop(name, None)
-    expected = type(parameters)(**parameters.model_dump() | values)
+    values = cells.assigned(injected[-1]) if injected else {}
     for name in sorted(values, key=FOLDERS.__contains__):  # what was typed comes first
-        read, value = getattr(parameters, name), getattr(expected, name)
-        if read != value:
+        value = values[name]
+        if name.startswith("PAPERMILL_"):  # of its option --inject-paths
+            continue
+        if name not in read:
+            raise unknown(name, read)
+        if read[name] != value:
             raise ParameterError(
-                f"{name} = {read!r} was read, but {value!r} injected: another cell sets it, too; "
-                "the tag `parameters` belongs to the one cell that sets defaults"
+                f"{name} = {read[name]!r} was read, but {value!r} injected: another cell sets it, "
+                "too; the tag `parameters` belongs to the one cell that sets defaults"
             )

@@ -38,12 +38,7 @@ def notebook_body(notebook):
         exclude_output_prompt=True,
     )
     body, _ = exporter.from_notebook_node(notebook)
-    return with_breaks(body)
-
-
-def with_breaks(page):
-    """Let the headings of tables break behind an underscore."""
-    return re.sub(r"(?<=<th>)[^<]+", lambda text: text[0].replace("_", "_<wbr>"), page)
+    return body
 
 
 class _Renderer(IPythonRenderer):

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from helpers import files, models
 from helpers.grid.table import FACTORS, ranked, read_table
 from helpers.notebook.parameters import PARTS
-from helpers.report.pages import markdown, with_breaks
+from helpers.report.pages import markdown
 from helpers.report.runs import percent, read_part
 
 HERE = Path(__file__).parent
@@ -114,7 +114,7 @@ def _environment():
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(percent=percent, breaks=with_breaks, markdown=markdown)
+    environment.filters.update(percent=percent, markdown=markdown)
     environment.globals.update(parts=list(PARTS), factors=FACTORS, file=file_text)
     return environment
 

@@ -6,6 +6,7 @@ Left out: what several parts make together (`helpers.report.results`), and the n
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,8 +51,8 @@ def read_part(path):
     Returns
     -------
     dict
-        ``part`` (its letter), ``title`` (its first heading), ``command`` (empty if it was run by
-        hand), ``parameters``, ``changes`` (see `differing`), ``recorded`` (see `recorded_values`),
+        ``part`` (its letter), ``title`` (its first heading), ``command`` (it runs the part again),
+        ``parameters``, ``changes`` (see `differing`), ``recorded`` (see `recorded_values`),
         ``pictures`` and ``tables`` (outputs, each with the heading above it) and ``body`` (the
         whole notebook as HTML).
 
@@ -63,13 +64,17 @@ def read_part(path):
     notebook = _read_valid(path)
     part = path.stem[-1]
     used = parameters_of(notebook)
+    changes = differing(used, parameters.full(part))
+    words = ["python", "-m", "helpers", part]
+    for name in changes:
+        words += ["-p", name, str(used[name])]
     outputs = list(_outputs(notebook))
     return {
         "part": part,
         "title": next(_headings(notebook.cells), f"Part {part.upper()}"),
-        "command": notebook.metadata.get("helpers", {}).get("command", ""),
+        "command": shlex.join(words),
         "parameters": used,
-        "changes": differing(used, parameters.full(part)),
+        "changes": changes,
         "recorded": recorded_values(part, notebook),
         "pictures": [output for output in outputs if "image/png" in output.data],
         "tables": [output for output in outputs if {VARIES, "text/html"} <= output.data.keys()],

@@ -95,6 +95,13 @@ def test_a_process_that_dies_between_renames(folder, number, expected):
         assert hidden(folder) == {FOLDER}
 
 
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    words = r"file: cannot be written \(.+\); choose another"
+    with pytest.raises(OutputError, match=words), staging.locked(tmp_path / "file"):
+        pytest.fail("there is no such folder")
+
+
 def test_a_second_run_is_refused(folder):
     with staging.locked(folder):
         assert publish_elsewhere(folder) == 2

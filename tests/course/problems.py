@@ -20,7 +20,8 @@ ANY_PROBLEM = {
 def a_problem(layer_sizes=SIZES, num_images=5, alpha=0.1, seed=0, stack=(), dtype=float):
     """Draw layers (biases too, so that no mistake hides), images and labels; add alpha."""
     rng = np.random.default_rng(seed)
-    weights = rng.normal(0, 0.7, (*stack, network.num_weights(layer_sizes))).astype(dtype)
+    shape = (*stack, network.num_weights(layer_sizes))
+    weights = rng.normal(0, 0.7, shape).astype(dtype)
     images = rng.uniform(-0.5, 0.5, (num_images, layer_sizes[0])).astype(dtype)
     labels = rng.integers(0, layer_sizes[-1], num_images)
     return network.unpack(weights, layer_sizes), images, labels, alpha

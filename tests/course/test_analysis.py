@@ -26,8 +26,9 @@ def test_mistakes_surest_first():
 def test_probabilities_are_those_of_the_network():
     layers, images, labels, _ = a_problem()
     probabilities = analysis.probabilities(layers, images)
+    of_label = probabilities[np.arange(5), labels]
     expected = network.cross_entropy(layers, images, labels)
-    assert -np.log(probabilities[np.arange(5), labels]).mean() == pytest.approx(expected, rel=1e-12)
+    assert -np.log(of_label).mean() == pytest.approx(expected, rel=1e-12)
 
 
 def test_dead_units_by_hand():
@@ -43,12 +44,12 @@ def test_units_by_length():
 
 
 def test_most_exciting_images_by_brute_force():
-    rng = np.random.default_rng(1)
-    W, b, images = rng.normal(size=(4, 6)), rng.normal(size=4), rng.normal(size=(20, 6))
+    [(W, b)], images, *_ = a_problem((6, 4), num_images=20)
     exciting = analysis.most_exciting(W, b, images, 3)
     for unit in range(4):
-        by_excitement = sorted(range(20), key=lambda i: W[unit] @ images[i] + b[unit])
-        assert list(exciting[unit]) == by_excitement[:-4:-1]
+        excitement = [W[unit] @ image + b[unit] for image in images]
+        strongest_first = np.argsort(excitement)[::-1]
+        np.testing.assert_array_equal(exciting[unit], strongest_first[:3])
 
 
 @pytest.mark.parametrize(("units", "columns", "lines"), [(50, 8, 7), (49, 7, 7), (1, 1, 1)])
@@ -57,13 +58,26 @@ def test_the_picture_of_the_weights_has_a_tile_for_every_unit(units, columns, li
     picture = analysis.tile_W0(W)
     assert picture.shape == (30 * lines - 2, 30 * columns - 2)
     assert np.isfinite(picture).sum() == W.size
-    for unit in range(units):
+    for unit, weights in enumerate(W):
         line, column = divmod(unit, columns)
-        tile = picture[30 * line :, 30 * column :][:28, :28]
-        np.testing.assert_array_equal(tile.ravel(), W[unit])
+        top = 30 * line
+        left = 30 * column
+        tile = picture[top : top + 28, left : left + 28]
+        np.testing.assert_array_equal(tile.ravel(), weights)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_defined_is_nan_without_a_warning():
+    W = np.ones((1, 784))
+    assert np.isnan(analysis.neighbour_correlation(W)).all()
+    layers = [(1e308 * W, np.zeros(1)), (np.ones((2, 1)), np.zeros(2))]
+    assert np.isnan(analysis.probabilities(layers, W)).all()
 
 
 def test_neighbouring_pixels_of_a_ramp_a_chess_board_and_stripes():
     row, column = np.indices((28, 28))
-    W = np.stack([row + column, (-1) ** (row + column), (-1) ** row]).reshape(3, 784)
+    ramp = row + column
+    chess_board = (-1) ** ramp
+    stripes = (-1) ** row
+    W = np.stack([ramp, chess_board, stripes]).reshape(3, 784)
     np.testing.assert_allclose(analysis.neighbour_correlation(W), [1, -1, 0], atol=1e-3)

@@ -41,9 +41,8 @@ def test_same_weights_as_scikit_learn(layer_sizes, alpha, batch_size):
             batch = order[first : first + batch_size]
             theirs.set_params(batch_size=len(batch), alpha=alpha * len(batch))
             theirs.partial_fit(data.images[batch], data.labels[batch])
-    expected = network.pack(
-        [(W.T, b) for W, b in zip(theirs.coefs_, theirs.intercepts_, strict=True)]
-    )
+    matrices = [W.T for W in theirs.coefs_]
+    expected = network.pack(list(zip(matrices, theirs.intercepts_, strict=True)))
     recipe = sgd.Recipe(layer_sizes, 3, batch_size, RATE, alpha, seed=2, shuffle_seed=5)
     ours = sgd.train(recipe, data, data, dtype=np.float64).weights
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-10)

@@ -89,7 +89,6 @@ def test_notebooks_are_at_their_defaults(part):
 def test_outputs_are_those_of_the_full_run(part):
     recorded = notebook(part)
     wanted = without_places(parameters.full(part))
-    assert recorded.metadata.helpers.command == f"python -m helpers {part}"
     assert without_places(cells.parameters_of(recorded)) == wanted
     injected = cells.tagged(recorded, cells.INJECTED_TAG)
     assert without_places(cells.parameters_of({"cells": injected}, is_run=False)) == wanted

@@ -1,5 +1,6 @@
 """Checks of the exercises: right solutions pass in any style, each half-right one is helped."""
 
+import warnings
 from itertools import chain
 
 import numpy as np
@@ -27,8 +28,7 @@ def cases():
 @pytest.fixture(scope="module", params=[(1, 2), (2, 3, 3, 3, 2), (8, 1, 5)], ids=str)
 def other_cases(request):
     """Record cases of another seed and shape."""
-    cases, _ = record.record(sum(request.param), [request.param])
-    return cases
+    return record.record(sum(request.param), [request.param])
 
 
 def fault_of(function, source, cases):
@@ -45,8 +45,8 @@ def fault_of(function, source, cases):
 
 
 def test_the_recorded_cases_are_those_that_are_recorded_again(cases):
-    again, alike = record.record(0)
-    assert alike == []
+    with warnings.catch_warnings(action="error"):  # no two mistakes give the same
+        again = record.record(0)
     assert cases.keys() == again.keys()
     for function in cases:
         for old, new in zip(cases[function], again[function], strict=True):
@@ -88,8 +88,8 @@ def test_two_mistakes_that_give_the_same_are_reported(monkeypatch):
     rows = [row | {"line": "has powers of two"}, row | {"line": "is something else"}]
     plan = [row for row in record.read_table("plan.csv") if row["function"] == "softmax"]
     monkeypatch.setattr(record, "read_table", {"plan.csv": plan[:1], "mistakes.csv": rows}.get)
-    _, [alike] = record.record(0, [(3, 2)])
-    assert "powers of two" in alike and "something else" in alike
+    with pytest.warns(UserWarning, match="has powers of two / is something else"):
+        record.record(0, [(3, 2)])
 
 
 # ---- the judgement
@@ -132,12 +132,6 @@ def test_a_number_that_is_off_in_its_tenth_digit_is_right_and_in_its_fifth_is_no
     for factor, is_right in ("1 + 1e-10", True), ("1 + 1e-5", False), ("-1", False):
         source = ours.replace("return e", f"return ({factor}) * e")
         assert (fault_of("softmax", source, cases) == "") == is_right
-
-
-def test_a_mistake_of_a_simple_factor_is_named_by_it(cases):
-    source = SOLUTIONS["plain NumPy"]["backprop"].replace("delta /= n", "delta *= -1")
-    line = fault_of("backprop", source, cases)
-    assert "db3 is -1 times what is expected" in line
 
 
 # ---- in a notebook

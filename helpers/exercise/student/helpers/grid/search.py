@@ -5,6 +5,8 @@ The full project trains several networks at once, in several processes, and can 
 
 import time
 
+import numpy as np
+
 from helpers import data, network, sgd
 from helpers.grid.runs import Run
 
@@ -20,7 +22,8 @@ def search(recipes, folder, open_executor, on_progress=print, beyond=(), repeats
     def train_all(wanted):
         for recipe in wanted:
             if recipe not in finished:
-                finished[recipe] = train(recipe, start)
+                scores_and_weights = train(recipe)
+                finished[recipe] = Run(recipe, *scores_and_weights, time.monotonic() - start)
                 on_progress(f"{len(finished)} runs trained")
 
     train_all([*recipes, *beyond])
@@ -28,15 +31,12 @@ def search(recipes, folder, open_executor, on_progress=print, beyond=(), repeats
     return finished
 
 
-def train(recipe, start):
-    """Train one network; if it diverges, its scores are not a number."""
+def train(recipe):
+    """Train one network: validation cross-entropy, accuracy, weights; NaN if it diverges."""
     training, validation = data.load_training()
     try:
         trained = sgd.train(recipe, training, validation)
     except sgd.DivergedError:
-        weights = network.init_weights(recipe.layer_sizes, recipe.seed)
-        return Run(recipe, float("nan"), float("nan"), weights, time.monotonic() - start)
-    history = trained.history
-    cross_entropy = history.validation_cross_entropy[-1]
-    accuracy = history.validation_accuracy[-1]
-    return Run(recipe, cross_entropy, accuracy, trained.weights, time.monotonic() - start)
+        return np.nan, np.nan, network.init_weights(recipe.layer_sizes, recipe.seed)
+    scores = sgd.evaluate(trained.layers, validation)
+    return *map(float, scores), trained.weights
