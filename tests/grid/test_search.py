@@ -229,7 +229,8 @@ def test_a_damaged_file_is_trained_again(expected, tmp_path, trained):
 def test_a_process_that_is_killed_ends_the_search_in_one_line(expected, tmp_path):
     def kill(line):
         if list(tmp_path.glob("*.npz")):
-            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+            for process in multiprocessing.active_children()[:1]:
+                process.kill()
 
     with pytest.raises(search.SearchError, match=r"^a process has died.*; [1-9]\d* of 16 runs are"):
         search.search(recipes(), tmp_path, partial(workers.processes, 2), kill)
