@@ -1,13 +1,13 @@
-"""A run: one trained network, the file that keeps it, and how a worker trains a job.
+"""A run: one trained network, and the file that keeps it.
 
 Each run has a file of its own, named by all that decides its result, whatever job it was trained
-in. Left out: which jobs there are, and who trains them.
+in. Left out: how it is trained (`helpers.grid.jobs`).
 """
 
 import hashlib
 import io
 import os
-from concurrent.futures import CancelledError
+import platform
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import scipy
 
-from helpers import data, files, network, sgd
+from helpers import files, network
 from helpers.errors import OneLineError
-from helpers.grid import machine, stack
+from helpers.grid import machine
 from helpers.recipe import Recipe
 
 FOLDER = ".grid"
@@ -72,16 +72,16 @@ def _hash(content):
 
 
 def check_identity(expected):
-    """Raise WorkerError, or DataError, if a run would not come out here as in another process."""
-    data.load_training()
+    """Raise WorkerError if a run would not come out here as in the process that expects it."""
     own = identity()
     different = [
-        f"{name} {own[name]} instead of {expected[name]}"
-        for name in expected
-        if own[name] != expected[name]
+        f"{name} {own[name]} instead of {value}"
+        for name, value in expected.items()
+        if own[name] != value
     ]
     if different:
-        raise WorkerError(f"a worker differs: {', '.join(different)}; {REMEDY}")
+        worker = f"process {os.getpid()} on {platform.node()}"
+        raise WorkerError(f"a worker differs, {worker}: {', '.join(different)}; {REMEDY}")
 
 
 @dataclass(frozen=True)
@@ -96,26 +96,12 @@ class RunFolder:
         """Name the file of a run."""
         return self.path / f"{_hash((recipe, self.identity))}.npz"
 
-    def epoch_file(self, job):
-        """Name the file that is there while a job is in training; its size is the epoch reached.
-
-        So it needs no space on a full disk, and is never seen half written.
-        """
-        return self.file(job.recipes[0]).with_suffix(".epoch")
-
-    def epoch(self, job):
-        """Look up the epoch that a job in training has reached."""
-        return self.epoch_file(job).stat().st_size
-
     def save(self, run):
-        """Put a run on disk, as arrays without pickles; an OSError names the file."""
+        """Put a run on disk, as arrays without pickles."""
         file, content = self.file(run.recipe), io.BytesIO()
         scores = {"cross_entropy": run.cross_entropy, "accuracy": run.accuracy}
         np.savez(content, allow_pickle=False, name=file.stem, weights=run.weights, **scores)
-        try:
-            files.write_bytes(file, content.getvalue())
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(file)) from None
+        files.write_bytes(file, content.getvalue())
 
     def load(self, recipe):
         """Read a run; None if it is not there, or not whole."""
@@ -127,49 +113,3 @@ class RunFolder:
                 return Run(recipe, *scores, saved["weights"]) if is_own else None
         except Exception:  # a damaged file may raise anything
             return None
-
-
-def train_job(job, folder):
-    """Train a job in this process, on its own copy of the data.
-
-    Parameters
-    ----------
-    job : helpers.grid.jobs.Job
-    folder : RunFolder
-        Of the search. If the job's epoch file can be seen in it, it tells the epoch, and training
-        ends when it is gone.
-
-    Returns
-    -------
-    list of Run
-
-    Raises
-    ------
-    WorkerError
-        If this process would not train as the one that searches.
-    """
-    check_identity(folder.identity)
-    training, validation = data.load_training()
-    epoch_file = folder.epoch_file(job)
-    is_seen = epoch_file.exists()
-    runs = []
-
-    def on_epoch(epoch, ended):
-        for recipe, weights in ended.items():
-            runs.append(measure(recipe, weights, validation))
-        if is_seen:
-            try:
-                os.truncate(epoch_file, epoch)
-            except FileNotFoundError:
-                raise CancelledError("the search has ended") from None
-
-    stack.train_networks(job.networks, training, on_epoch=on_epoch)
-    return runs
-
-
-def measure(recipe, weights, validation):
-    """Evaluate a trained network on validation images; returns a `Run`."""
-    scores = sgd.evaluate(network.unpack(weights, recipe.layer_sizes), validation)
-    if not np.isfinite([*scores, weights.sum()]).all():
-        return Run(recipe, np.nan, np.nan, np.zeros_like(weights))
-    return Run(recipe, *map(float, scores), weights)

@@ -12,14 +12,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from helpers.errors import OneLineError
-from helpers.grid.jobs import make_jobs, total_cost
-from helpers.grid.machine import available_cores
-from helpers.grid.runs import RunFolder, identity, train_job
+from helpers.grid.jobs import make_jobs, total_cost, train_job
+from helpers.grid.runs import RunFolder, identity
 
 REPORT_EVERY = 2.0
 """Seconds between two reports of progress."""
 QUIET_SECONDS = 60.0
-"""Seconds without news of any worker after which the progress line says so."""
+"""Seconds without a finished job after which the progress line says so."""
 
 
 class SearchStopped(OneLineError, KeyboardInterrupt):
@@ -47,8 +46,8 @@ def search(
     folder : str or Path
         Of the finished runs; made if needed.
     open_executor : callable
-        Returns a context manager that yields a ``concurrent.futures.Executor``
-        (`helpers.grid.workers`). Jobs are made for its ``num_workers``, else for one per core.
+        Returns a context manager that yields a ``concurrent.futures.Executor`` with an attribute
+        ``num_workers``, for which jobs are made (`helpers.grid.workers`).
     on_progress : callable
         Called with a line (str) at the start, every `REPORT_EVERY` seconds and as jobs finish.
     beyond : list of helpers.recipe.Recipe
@@ -70,15 +69,14 @@ def search(
         If workers cannot be had, differ, die or are lost, or a run cannot be saved.
     """
     identity.cache_clear()
-    search = _Search(RunFolder(Path(folder), identity()), recipes, repeats)
+    search = _Search(RunFolder(Path(folder), identity()), recipes, on_progress, repeats)
     try:
         search.folder.path.mkdir(parents=True, exist_ok=True)
         search.want([*recipes, *beyond])
-        on_progress(search.line())
-        if search.missing():
+        search.report()
+        if search.new:
             with open_executor() as executor:
-                search.train(executor, on_progress)
-            on_progress(search.line())
+                search.train(executor)
     except KeyboardInterrupt:
         raise SearchStopped(f"stopped; {search.saved()}") from None
     except (OneLineError, OSError) as error:
@@ -89,30 +87,36 @@ def search(
 class _Search:
     """What a search wants, what it has, and which jobs are on the way."""
 
-    def __init__(self, folder, recipes, repeats):
+    def __init__(self, folder, recipes, on_progress, repeats):
         self.folder = folder
         self.grid = set(recipes)
+        self.on_progress = on_progress
         self.repeats = repeats
         """None once they are wanted."""
-        self.wanted = {}
-        """Recipes, in order; the values mean nothing."""
+        self.wanted = set()
+        """Recipes."""
+        self.new = []
+        """Those that have no run, and are in no job yet."""
         self.runs = {}
         """Recipe -> Run."""
         self.jobs = {}
-        """Future -> its job."""
+        """Future -> its job, of those that are not finished."""
         self.start = time.monotonic()
         self.cost_trained = 0.0
-        self.news = None
-        """How far runs and jobs were when they moved last."""
-        self.time_of_news = self.start
+        self.last_finished = self.start
+        """When a job was finished."""
 
     def want(self, recipes):
         """Add recipes to those wanted; take what is on disk of them."""
-        self.wanted |= dict.fromkeys(recipes)
         for recipe in recipes:
+            if recipe in self.wanted:
+                continue
+            self.wanted.add(recipe)
             run = self.folder.load(recipe)
             if run:
                 self.add(run)
+            else:
+                self.new.append(recipe)
 
     def add(self, run):
         """Note a run that is on disk; once the whole grid is, its repeats are wanted, too."""
@@ -122,50 +126,43 @@ class _Search:
             self.repeats = None
             self.want(repeats)
 
-    def missing(self):
-        """List the recipes without a run."""
-        return [recipe for recipe in self.wanted if recipe not in self.runs]
-
-    def train(self, executor, on_progress):
+    def train(self, executor):
         """Hand in jobs until nothing is missing."""
         try:
-            self.hand_in(executor)
-            while self.jobs:
-                on_progress(self.line())
-                finished, _ = wait(self.jobs, REPORT_EVERY, FIRST_COMPLETED)
-                for future in finished:
-                    self.take(future)
-                self.hand_in(executor)
+            while self.new or self.jobs:
+                for job in self.make_jobs(executor.num_workers):
+                    future = executor.submit(train_job, job, self.folder.identity)
+                    self.jobs[future] = job
+                    self.collect(seconds=0)  # one worker has trained it by now
+                self.collect(REPORT_EVERY)
         finally:
-            for future in list(self.jobs):
+            for future in self.jobs:
                 future.cancel()
-                self.end(future)
 
-    def hand_in(self, executor):
-        """Submit jobs for what is missing and in no job yet, the most urgent one first."""
-        num_workers = getattr(executor, "num_workers", None) or available_cores()
-        in_jobs = {recipe for job in self.jobs.values() for recipe in job.recipes}
-        new = [recipe for recipe in self.missing() if recipe not in in_jobs]
-        for job in sorted(make_jobs(new, num_workers), key=self.urgency, reverse=True):
-            self.folder.epoch_file(job).write_bytes(b"")
-            self.jobs[executor.submit(train_job, job, self.folder)] = job
+    def make_jobs(self, num_workers):
+        """Make jobs of all new recipes, the most urgent one first."""
+        new_jobs = make_jobs(self.new, num_workers)
+        self.new = []
+        return sorted(new_jobs, key=self.urgency, reverse=True)
 
     def urgency(self, job):
         """Longest first; the grid's jobs count half as much again, since repeats wait for them."""
         return job.cost if self.grid.isdisjoint(job.recipes) else 1.5 * job.cost
 
-    def take(self, future):
-        """Save what a worker has trained."""
-        for run in future.result():
-            self.folder.save(run)
-            self.add(run)
-        self.cost_trained += self.end(future).cost
+    def collect(self, seconds):
+        """Wait for so long until a job is finished; save the runs of those that are."""
+        finished, _ = wait(self.jobs, seconds, FIRST_COMPLETED)
+        for future in finished:
+            for run in future.result():
+                self.folder.save(run)
+                self.add(run)
+            self.cost_trained += self.jobs.pop(future).cost
+            self.last_finished = time.monotonic()
+        self.report()
 
-    def end(self, future):
-        """Forget a job, which is returned; if it is still in training, this ends it."""
-        job = self.jobs.pop(future)
-        self.folder.epoch_file(job).unlink(missing_ok=True)
-        return job
+    def report(self):
+        """Tell how far the search is."""
+        self.on_progress(self.line())
 
     def saved(self):
         """Say in a few words what is kept, and how to go on."""
@@ -178,24 +175,21 @@ class _Search:
         accuracies = [run.accuracy for run in self.runs.values() if run.accuracy >= 0]
         if accuracies:  # of runs that did not diverge
             words.append(f"best {max(accuracies):.2%}")
-        if not self.missing():
+        if len(self.runs) == len(self.wanted):
             return ", ".join(["done", *words])
         return ", ".join([*words, *self.times()])
 
     def times(self):
-        """Say how long it has taken, what is left by the jobs so far, and if no news comes."""
+        """Say how long it has taken, what is left by the finished jobs, and if none finishes."""
         now = time.monotonic()
-        epochs = {job: self.folder.epoch(job) for job in self.jobs.values()}
-        trained = self.cost_trained + sum(job.cost_until(epochs[job]) for job in epochs)
-        left = self.cost_trained + total_cost(epochs) - trained
+        quiet = now - self.last_finished
         words = [f"{_clock(now - self.start)} elapsed"]
-        if trained:
-            words.append(f"about {_clock((now - self.start) * left / trained)} left")
-        if self.news != (len(self.runs), epochs):
-            self.news = len(self.runs), epochs
-            self.time_of_news = now
-        if now - self.time_of_news >= QUIET_SECONDS:
-            words.append(f"no news from any worker for {_clock(now - self.time_of_news)}")
+        if self.cost_trained:
+            per_cost = (self.last_finished - self.start) / self.cost_trained
+            left = per_cost * total_cost(self.jobs.values()) - quiet
+            words.append(f"about {_clock(max(left, 0))} left")
+        if quiet >= QUIET_SECONDS:
+            words.append(f"no job has finished for {_clock(quiet)}")
         return words
 
 

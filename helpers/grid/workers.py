@@ -12,17 +12,17 @@ import threading
 from concurrent.futures import (
     BrokenExecutor,
     CancelledError,
+    Executor,
     Future,
     ProcessPoolExecutor,
-    ThreadPoolExecutor,
 )
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.pool import ThreadPool
 
 import psutil
 
 from helpers import files
-from helpers.errors import OneLineError
 from helpers.grid.machine import available_cores
 from helpers.grid.runs import WorkerError, check_identity, identity
 
@@ -32,6 +32,7 @@ START_SECONDS = 60
 """How long processes may take to start."""
 CONNECT_SECONDS = 20
 """How long a scheduler may take to answer."""
+DASK_NEEDS = "scheduler and workers need this project on their path, and each thread 320 MB"
 UNKNOWN_SIZE = 8
 """Workers for which jobs are made while a cluster has none yet."""
 
@@ -58,7 +59,7 @@ def executor_for(executor, num_workers=0, scheduler=""):
         return partial(dask_cluster, scheduler, num_workers)
     fitting = psutil.virtual_memory().available // WORKER_MEMORY
     number = min(num_workers or available_cores(), fitting)
-    return partial(processes, number) if number > 1 else this_process
+    return partial(processes, number) if number > 1 else ThisProcess
 
 
 def check(executor, num_workers=0, scheduler=""):
@@ -73,18 +74,19 @@ def check(executor, num_workers=0, scheduler=""):
         pass
 
 
-@contextmanager
-def this_process():
-    """Train in a thread of this process, which needs no other process and no semaphores.
+class ThisProcess(Executor):
+    """Trains a job here and now, when it is submitted; so Ctrl-C ends the training, too.
 
-    If the block is left while it trains, it ends after the epoch (`helpers.grid.runs.train_job`).
+    It needs no other process and no semaphores.
     """
-    executor = ThreadPoolExecutor(1)
-    executor.num_workers = 1
-    try:
-        yield executor
-    finally:
-        executor.shutdown(wait=False)
+
+    num_workers = 1
+
+    def submit(self, function, *arguments):
+        """Call a function; returns a Future that is done."""
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
 
 
 @contextmanager
@@ -134,7 +136,6 @@ def _start_worker():
     """Hold a worker to the life of its parent, which alone hears Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    identity()
 
 
 def _end_with_parent():
@@ -170,16 +171,9 @@ def dask_cluster(scheduler, num_workers=0):
         executor = client.get_executor(pure=False)
         executor.num_workers = num_workers or sum(client.nthreads().values()) or UNKNOWN_SIZE
         yield executor
-    except (ImportError, OneLineError):
-        _refuse_others(client)  # names a worker that has come since and differs
-        raise
-    except RuntimeError as error:
+    except (ImportError, RuntimeError, KilledWorker) as error:
         reason = str(error).splitlines()[0]
-        needed = "does the scheduler have this project on its path?"
-        raise WorkerError(f"scheduler = {scheduler!r}: {reason}; {needed}") from error
-    except KilledWorker:
-        needed = f"each needs {WORKER_MEMORY / 1e6:.0f} MB for each of its threads"
-        raise WorkerError(f"one job has ended several workers; {needed}") from None
+        raise WorkerError(f"scheduler = {scheduler!r}: {reason}; {DASK_NEEDS}") from error
     except CancelledError:
         raise WorkerError(f"scheduler = {scheduler!r}: the connection is lost") from None
     finally:
@@ -210,20 +204,13 @@ def _connect(scheduler):
     file = files.resolve(scheduler)
     where = {"scheduler_file": str(file)} if file.is_file() else {"address": scheduler}
     where |= {"timeout": CONNECT_SECONDS, "set_as_default": False}
-    connected = Future()
-
-    def connect():
-        try:
-            connected.set_result(distributed.Client(**where))
-        except Exception as error:  # whatever answers there may send anything
-            connected.set_exception(error)
-
     # In a thread, because the client waits without end for a server that accepts and says nothing.
-    threading.Thread(target=connect, daemon=True).start()
-    try:
-        return connected.result(CONNECT_SECONDS + 1)
-    except Exception as error:
-        reason = " ".join(str(error).split()) or f"no answer within {CONNECT_SECONDS} s"
-        raise WorkerError(
-            f"scheduler = {scheduler!r}: no Dask scheduler can be reached there ({reason})"
-        ) from None
+    with ThreadPool(1) as pool:
+        connection = pool.apply_async(distributed.Client, kwds=where)
+        try:
+            return connection.get(CONNECT_SECONDS + 1)
+        except Exception as error:  # whatever answers there may send anything
+            reason = " ".join(str(error).split()) or f"no answer within {CONNECT_SECONDS} s"
+            raise WorkerError(
+                f"scheduler = {scheduler!r}: no Dask scheduler can be reached there ({reason})"
+            ) from None

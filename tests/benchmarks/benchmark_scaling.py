@@ -18,6 +18,7 @@ from helpers import data
 from helpers.grid import beyond, jobs, listing, stack
 from helpers.grid.table import FACTORS
 from helpers.notebook import parameters
+from tests.grid.grids import time_needed
 
 PLANNED = 1, 2, 4, 8, 16, 32
 TRAINED = 1, 2, 4
@@ -28,9 +29,9 @@ EPOCHS = {100: 2, 50: 1}
 def main():
     """Plan, train and print, as shares of what perfect scaling would give."""
     runs = all_runs()
-    one_worker = jobs.time_needed(jobs.make_jobs(runs, 1), 1)
+    one_worker = time_needed(jobs.make_jobs(runs, 1), 1)
     for num_workers in PLANNED:
-        needed = jobs.time_needed(jobs.make_jobs(runs, num_workers), num_workers)
+        needed = time_needed(jobs.make_jobs(runs, num_workers), num_workers)
         print(f"{num_workers:2} workers, planned: {one_worker / needed / num_workers:.0%} of ideal")
     short = [replace(run, num_epochs=EPOCHS[run.num_epochs]) for run in runs[:162]]
     seconds = {num_workers: train_all(short, num_workers) for num_workers in TRAINED}
@@ -53,7 +54,8 @@ def train_all(runs, num_workers):
     busy = {}
     context = get_context("spawn")
     with ProcessPoolExecutor(num_workers, context, initializer=data.load_training) as pool:
-        for process, seconds in pool.map(train, jobs.make_jobs(runs, num_workers)):
+        made = sorted(jobs.make_jobs(runs, num_workers), key=lambda job: job.cost, reverse=True)
+        for process, seconds in pool.map(train, made):
             busy[process] = busy.get(process, 0) + seconds
     return max(busy.values())
 

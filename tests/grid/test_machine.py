@@ -19,4 +19,4 @@ def test_there_are_no_more_processes_than_memory_for_them(
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     monkeypatch.setattr(workers, "available_cores", lambda: cores)
     where = workers.executor_for("processes", wanted)
-    assert where is workers.this_process if number == 1 else where.args == (number,)
+    assert where is workers.ThisProcess if number == 1 else where.args == (number,)

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import re
 import signal
-import threading
 from dataclasses import replace
 from functools import partial
 
@@ -35,13 +34,13 @@ def new_identity():
 def trained(monkeypatch):
     """The recipes that have been trained in this process, in order."""
     seen = []
-    measure = runs.measure
+    measure = jobs.measure
 
     def watch(recipe, *rest):
         seen.append(recipe)
         return measure(recipe, *rest)
 
-    monkeypatch.setattr(runs, "measure", watch)
+    monkeypatch.setattr(jobs, "measure", watch)
     return seen
 
 
@@ -69,7 +68,6 @@ def test_four_threads_of_one_process_and_any_stacks_give_the_same(
     expected, tmp_path, monkeypatch, size
 ):
     monkeypatch.setattr(jobs, "STACK_SIZE", size)
-    monkeypatch.setattr(search, "available_cores", lambda: 4)
     together = search.search(recipes(), tmp_path, lambda: in_this_process(4))
     assert content(together) == expected
 
@@ -81,20 +79,19 @@ def test_workers_do_not_hear_ctrl_c():
 
 def test_one_worker_needs_no_processes_and_ends_with_its_search(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "ProcessPoolExecutor", None)
-    monkeypatch.setattr(search, "REPORT_EVERY", 0.01)
-    threads_before = set(threading.enumerate())
+    train_epoch = stack.train_epoch
 
-    def stop(line):
-        if " left" in line:  # an epoch has passed
-            raise KeyboardInterrupt
+    def press_ctrl_c(*arguments):
+        if list(tmp_path.glob("*.npz")):
+            signal.raise_signal(signal.SIGINT)
+        train_epoch(*arguments)
 
+    monkeypatch.setattr(stack, "train_epoch", press_ctrl_c)
     where = workers.executor_for("processes", 1)
-    with pytest.raises(search.SearchStopped):
-        search.search(recipes(num_epochs=[100_000]), tmp_path, where, stop)
-    for thread in set(threading.enumerate()) - threads_before:
-        thread.join(60)
-        assert not thread.is_alive()
-    assert not list(tmp_path.iterdir())
+    with pytest.raises(
+        search.SearchStopped, match=r"^stopped; (?!16)[1-9]\d* of 16 runs are saved"
+    ):
+        search.search(recipes(), tmp_path, where)
 
 
 def no_semaphores(*arguments, **options):
@@ -126,16 +123,14 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 
 def stopped_after_five_runs(monkeypatch, folder, error):
     """Start a search that an error ends when it wants to save its sixth run; give its last line."""
-    write_bytes = files.write_bytes
 
-    def stop(file, content):
+    def stop(descriptor):
         if len(list(folder.glob("*.npz"))) == 5:
             raise error
-        write_bytes(file, content)
 
     kinds = search.SearchError, search.SearchStopped
     with monkeypatch.context() as patched, pytest.raises(kinds) as stopped:
-        patched.setattr(files, "write_bytes", stop)
+        patched.setattr(os, "fsync", stop)
         search.search(recipes(), folder, in_this_process)
     return str(stopped.value)
 
@@ -234,7 +229,8 @@ def test_a_damaged_file_is_trained_again(expected, tmp_path, trained):
 def test_a_process_that_is_killed_ends_the_search_in_one_line(expected, tmp_path):
     def kill(line):
         if list(tmp_path.glob("*.npz")):
-            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+            for process in multiprocessing.active_children()[:1]:
+                process.kill()
 
     with pytest.raises(search.SearchError, match=r"^a process has died.*; [1-9]\d* of 16 runs are"):
         search.search(recipes(), tmp_path, partial(workers.processes, 2), kill)
@@ -251,13 +247,17 @@ def test_a_diverging_member_is_marked_and_disturbs_nobody(expected, tmp_path):
 
 
 def test_the_time_left_is_in_proportion_to_the_cost_of_jobs(tmp_path, monkeypatch):
-    state = search._Search(runs.RunFolder(tmp_path, {}), [], None)
-    [job] = jobs.make_jobs(recipes(num_epochs=[3], batch_size=[100]), 1)
-    state.wanted, state.jobs = dict.fromkeys(job.recipes), {"its future": job}
-    state.folder.epoch_file(job).write_bytes(b"x")  # the first epoch of three, and measuring
-    state.start = 1000.0
-    monkeypatch.setattr(search.time, "monotonic", lambda: 1010.4)
-    assert state.line() == "0 of 4 runs, 0:00:10 elapsed, about 0:00:31 left"
-    monkeypatch.setattr(search.time, "monotonic", lambda: 1080.4)
-    told = "0 of 4 runs, 0:01:20 elapsed, about 0:04:01 left, no news from any worker for 0:01:10"
-    assert state.line() == told
+    state = search._Search(runs.RunFolder(tmp_path, {}), [], None, None)
+    [job] = jobs.group(stack.networks_of(recipes(num_epochs=[3], batch_size=[100])))
+    state.wanted, state.jobs = set(job.recipes), {"its future": job}
+    state.start, state.last_finished = 1000.0, 1030.0  # three such jobs in 30 seconds
+    state.cost_trained = 3 * job.cost
+    for now, line in [
+        (1032.0, "0 of 4 runs, 0:00:32 elapsed, about 0:00:08 left"),
+        (
+            1090.0,
+            "0 of 4 runs, 0:01:30 elapsed, about 0:00:00 left, no job has finished for 0:01:00",
+        ),
+    ]:
+        monkeypatch.setattr(search.time, "monotonic", lambda now=now: now)
+        assert state.line() == line
