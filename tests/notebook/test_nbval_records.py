@@ -77,7 +77,7 @@ FORGED = {
     "the pictures differ: by 1.00 of 1": (4, picture(0)),
     "not allowed, was recorded: a warning": (5, printed("a warning\n", "stderr")),
 }
-"""What the failure says, in parts -> the place in the record that differs, and what stands there."""
+"""What the failure says, in parts -> the place that differs in the record, and what is there."""
 
 
 def compare(place, output):

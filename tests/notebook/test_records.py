@@ -48,9 +48,7 @@ def notebook_of(outputs):
         (3.1e-7, {"at_most": 1e-5}, "x = 3.1e-07   (must be at most 1e-05)"),
         (0.92, {"at_least": 0.9}, "x = 0.92   (must be at least 0.9)"),
         (np.int64(59_210), {}, "x = 59,210   (the same in every run)"),
-        (np.float32(0.5), {"abs": np.float32(0.25)}, "x = 0.5   (a rerun may differ by 0.25)"),
-        (2.0, {"at_most": 1}, "x = 2   (FAILED: must be at most 1)"),
-        (math.nan, {"abs": 1}, "x = not a finite number   (FAILED: a rerun may differ by 1)"),
+        (2.0, {"at_most": np.float32(1)}, "x = 2   (FAILED: must be at most 1)"),
         (-math.inf, {"at_most": 1}, "x = not a finite number   (FAILED: must be at most 1)"),
     ],
 )
@@ -77,7 +75,6 @@ def test_an_edited_payload_is_refused_where_it_is_read(change):
     ("entry", "inside", "outside"),
     [
         (Record("x", 2.0, "abs", 0.5), [1.5, 2.5], [1.499, 2.501]),
-        (Record("x", 2.0, "rel", 0.25), [1.5, 2.5], [1.499, 2.501]),
         (Record("x", -2.0, "rel", 0.25), [-1.5, -2.5], [-1.499, -2.501, 2.0]),
         (Record("x", 2.0, "at_most", 3), [-9.0, 3.0], [3.001]),
         (Record("x", 2.0, "at_least", 1), [1.0, 9.0], [0.999]),

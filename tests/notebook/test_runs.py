@@ -50,7 +50,6 @@ WAYS = {
         "accuracy = not a finite number   (FAILED: a rerun may differ by 0.01)",
     ),
     "error": (fail, "cell 3: Oh: no more"),
-    "half": (lambda notebook: notebook.cells[3].update(execution_count=None), "not run"),
     "order": (lambda notebook: notebook.cells[0].update(execution_count=9), "top to bottom"),
     "prepared": (prepare, "1 cells were not run"),
     "foreign": (lambda notebook: notebook.cells.pop(1), "the parameters of no part"),

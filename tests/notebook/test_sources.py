@@ -8,7 +8,7 @@ from helpers import history, network, sgd
 from helpers.notebook import sources
 
 
-@pytest.mark.parametrize("item", [network.unpack, sgd.step, history.History.line, history.History])
+@pytest.mark.parametrize("item", [network.unpack, history.History.line, history.History])
 def test_shown_source_is_the_code_without_its_docstring(item):
     text = sources.source_of(item)
     [shown] = ast.parse(text).body
