@@ -102,8 +102,10 @@ def test_where_results_go_and_where_part_d_looks(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     outputs = files.OUTPUTS
     changed = ("-p", "num_images", "3")
+    how = ("--resume", "--scheduler", "tcp://host:8786", "-p", "num_workers", "1")
     for words, folder, networks in [
         (["a", "d"], outputs, outputs),
+        (["c", "d", *how], outputs, outputs),
         (["--quick"], outputs / "quick", outputs / "quick"),
         (["d", *changed], outputs / "changed", outputs),
         (["C", "d", *changed], outputs / "changed", outputs / "changed"),
@@ -113,14 +115,6 @@ def test_where_results_go_and_where_part_d_looks(tmp_path, monkeypatch):
     ]:
         output_dir, asked = read_words(words)
         assert (output_dir, asked["d"]["model_dir"]) == (folder, str(networks))
-
-
-def test_how_part_c_works_is_no_change():
-    options = "c --resume --scheduler tcp://host:8786 -p num_workers 1"
-    folder, asked = read_words(options.split())
-    how = {"executor": "dask", "scheduler": "tcp://host:8786", "num_workers": 1}
-    assert asked["c"] == parameters.full("c") | how
-    assert folder == files.OUTPUTS
 
 
 def test_help_lists_every_parameter_with_the_notebook_s_words(capsys):

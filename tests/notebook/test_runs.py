@@ -71,17 +71,16 @@ def table(tmp_path):
         (tmp_path / "runs" / f"{name}.ipynb").write_text(text)
     (tmp_path / "runs" / ".ipynb_checkpoints").mkdir()
     (tmp_path / "runs" / ".ipynb_checkpoints" / "x.ipynb").write_text("{")
-    (tmp_path / "runs" / "folder.ipynb").mkdir()
     table = runs.collect(tmp_path / "runs")
     return table.set_index(table.notebook.str.extract(r".*/([a-z]+)\.ipynb$")[0])
 
 
 def test_each_notebook_gets_a_row_that_says_what_it_is(table):
-    assert len(table) == len(WAYS) + 4
+    assert len(table) == len(WAYS) + 3
     assert table.index[table.complete].tolist() == ["complete"]
     for name, (_, reason) in WAYS.items():
         assert reason in table.reason[name]
-    assert table.reason[["text", "list", "old", "folder"]].str.startswith("unreadable: ").all()
+    assert table.reason[["text", "list", "old"]].str.startswith("unreadable: ").all()
 
 
 def test_parameters_and_values_are_those_of_the_run(table):
