@@ -53,13 +53,13 @@ def write_notebook(path, *sources):
 
 @pytest.fixture
 def start(tmp_path):
-    """Give a function that starts the command on a part A with the cells given."""
+    """Give a function that starts the command, without a home, on a part A with the cells given."""
 
-    def start_command(*sources, home=None):
+    def start_command(*sources):
         write_notebook(tmp_path / "notebooks" / "part_a.ipynb", PARAMETERS_CELL, *sources)
         command = [sys.executable, "-c", RUN, tmp_path / "notebooks", "a", "--quick"]
         command += ["--output", tmp_path / OUTPUT, "-p", "alpha", "1"]
-        environment = os.environ | ({"HOME": home} if home else {})
+        environment = os.environ | {"HOME": f"{os.devnull}/home"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(command, cwd=files.PROJECT, env=environment, **pipes)
 
@@ -76,7 +76,7 @@ def hidden(folder):
 
 def test_a_part_is_published_without_a_trace_of_where_it_ran(start, tmp_path):
     warn = "import warnings; warnings.warn('in /home/somebody')"
-    process = start(READ, WRITE, warn, LIMITED, FINISH, home=f"{os.devnull}/home")
+    process = start(READ, WRITE, warn, LIMITED, FINISH)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     assert "part_a: so far so good\n" in out and "nobody is told" not in out
@@ -120,18 +120,12 @@ def test_what_a_notebook_must_not_do(tmp_path, cell, injected, words):
         execute(tmp_path / "n" / "x.ipynb", tmp_path / "partial.ipynb", injected)
 
 
-@pytest.mark.parametrize(
-    ("last_read", "words"),
-    [
-        ({"alpha": 0.5, "seed": 0}, "seed = 1 was injected, but 0 read"),
-        ({"alpha": 0.5}, "seed = 1 was injected, but None read"),
-    ],
-)
-def test_a_notebook_that_says_it_has_read_something_else_is_refused(last_read, words):
+def test_a_notebook_that_says_it_has_read_something_else_is_refused():
     injected = {"alpha": 0.5, "seed": 1}
-    shown = [new_output("display_data", {PARAMETERS: read}) for read in (injected, last_read)]
+    readings = injected, injected | {"seed": 0}
+    shown = [new_output("display_data", {PARAMETERS: read}) for read in readings]
     notebook = new_notebook(cells=[new_code_cell("settings", outputs=shown)])
-    with pytest.raises(PartError, match=f"^{words}$"):
+    with pytest.raises(PartError, match="but 0 read"):
         refuse_other_parameters(notebook, injected)
 
 
@@ -143,11 +137,11 @@ def test_a_reader_that_ends_does_not_end_the_run():
             say(text, stream)
 
 
-def wait_for(path):
+def wait_for(folder, pattern):
     deadline = time.monotonic() + 60
-    while not path() and time.monotonic() < deadline:
+    while not list(folder.glob(pattern)):
+        assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert path()
 
 
 SLOW = f"""import time
@@ -185,7 +179,7 @@ def test_the_run_after_one_that_was_ended_goes_on(start, tmp_path):
     for number, hits in enumerate(ENDINGS):
         process = start(SLOW)
         # The name says how many runs of the grid were there: those of all processes before.
-        wait_for(lambda name=f"{number}.npz": list(output.glob(f".staging*/{FOLDER}/{name}")))
+        wait_for(output, f".staging*/{FOLDER}/{number}.npz")
         end(process, hits)
         assert visible(output) == {"result.txt": b"earlier"}
         if hits != [signal.SIGKILL]:
@@ -198,6 +192,6 @@ from helpers import files
 resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
 files.write_text(sys.argv[1], "x" * 10_000)"""
     command = [sys.executable, "-c", code, tmp_path / "table.csv"]
-    done = subprocess.run(command, cwd=files.PROJECT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=files.PROJECT, stderr=subprocess.PIPE, text=True)
     assert f"File too large: '{tmp_path}/table.csv'" in done.stderr
     assert list(tmp_path.iterdir()) == []

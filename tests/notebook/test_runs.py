@@ -1,7 +1,5 @@
 """Executed notebooks as a table: complete ones, and each way in which one can be something else."""
 
-import copy
-
 import nbformat
 import pandas as pd
 import pytest
@@ -17,18 +15,15 @@ SHOWN = {"num_images": 2, "hidden_layers": [3, 4], "output_dir": "/x"}
 
 def good():
     """Make a notebook like an executed one."""
-    read = new_output("execute_result", {PARAMETERS: dict(SHOWN)}, execution_count=2)
+    read = new_output("execute_result", {PARAMETERS: SHOWN}, execution_count=2)
     value = new_output("display_data", {RECORD: dict(PAYLOAD)})
+    tag = {"tags": ["parameters"]}
     cells = [
-        new_code_cell(
-            "num_images: int = 1 + 1\noutput_dir = 'x'", metadata={"tags": ["parameters"]}
-        ),
-        new_code_cell("settings", outputs=[read]),
+        new_code_cell("num_images: int = 1 + 1", metadata=tag, execution_count=1),
+        new_code_cell("settings", outputs=[read], execution_count=2),
         new_code_cell(""),
-        new_code_cell("notebook.record()", outputs=[value]),
+        new_code_cell("notebook.record()", outputs=[value], execution_count=3),
     ]
-    for count, cell in enumerate((cells[0], cells[1], cells[3]), start=1):
-        cell.execution_count = count
     return new_notebook(cells=cells)
 
 
@@ -63,15 +58,15 @@ WAYS = {
 @pytest.fixture
 def table(tmp_path):
     for name, (change, _) in WAYS.items():
-        notebook = copy.deepcopy(good())
+        notebook = good()
         change(notebook)
-        (tmp_path / "runs" / name).mkdir(parents=True)
-        nbformat.write(notebook, tmp_path / "runs" / name / f"{name}.ipynb")
+        (tmp_path / name).mkdir()
+        nbformat.write(notebook, tmp_path / name / f"{name}.ipynb")
     for name, text in {"text": "{", "list": "[]", "old": '{"nbformat": 3}'}.items():
-        (tmp_path / "runs" / f"{name}.ipynb").write_text(text)
-    (tmp_path / "runs" / ".ipynb_checkpoints").mkdir()
-    (tmp_path / "runs" / ".ipynb_checkpoints" / "x.ipynb").write_text("{")
-    table = runs.collect(tmp_path / "runs")
+        (tmp_path / f"{name}.ipynb").write_text(text)
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / "x.ipynb").write_text("{")
+    table = runs.collect(tmp_path)
     return table.set_index(table.notebook.str.extract(r".*/([a-z]+)\.ipynb$")[0])
 
 

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from helpers import history, network, sgd
+from helpers import history, network
 from helpers.notebook import sources
 
 
@@ -15,18 +15,3 @@ def test_shown_source_is_the_code_without_its_docstring(item):
     assert ast.get_docstring(shown) is None
     assert shown.name == item.__name__
     assert item.__doc__.strip().splitlines()[0] not in text
-
-
-def undocumented(x):
-    return x + 1
-
-
-def test_source_without_a_docstring_is_shown_whole(monkeypatch):
-    shown = []
-    monkeypatch.setattr(sources, "show", shown.append)
-    sources.show_source(undocumented, sgd.step)
-    plain = shown[0]["text/plain"]
-    assert plain.startswith(
-        f"# {__name__}\ndef undocumented(x):\n    return x + 1\n\n# helpers.sgd\n"
-    )
-    assert shown == [{"text/markdown": f"```python\n{plain}\n```", "text/plain": plain}]
