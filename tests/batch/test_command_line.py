@@ -43,7 +43,7 @@ def test_a_bad_request_is_refused(refused, typed):
 
 def test_no_folder_of_this_machine(capsys):
     with pytest.raises(SystemExit) as ending:
-        main(["a", "--output", "s3://bucket/run1"])
+        read_words(["a", "--output", "s3://bucket/run1"])
     assert ending.value.code == 2
     words = "--output: 's3://bucket/run1' should be a folder on this machine"
     assert words in capsys.readouterr().err
@@ -54,7 +54,7 @@ NO_LANGUAGE = '{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": 
 
 def test_damaged_notebooks_are_refused_before_anything_runs(refused, monkeypatch, tmp_path):
     monkeypatch.setattr(files, "NOTEBOOKS", tmp_path)
-    for text in "<<<<<<< HEAD", NO_LANGUAGE:
+    for text in "<<<<<<< HEAD", "[]", NO_LANGUAGE:
         (tmp_path / "part_a.ipynb").write_text(text)
         line = refused("a", "--output", tmp_path / "output")
         assert line.startswith("part_a.ipynb is damaged")
