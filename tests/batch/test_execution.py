@@ -125,7 +125,7 @@ def test_a_notebook_that_says_it_has_read_something_else_is_refused():
     readings = injected, injected | {"seed": 0}
     shown = [new_output("display_data", {PARAMETERS: read}) for read in readings]
     notebook = new_notebook(cells=[new_code_cell("settings", outputs=shown)])
-    with pytest.raises(PartError, match="but 0 read"):
+    with pytest.raises(PartError, match="seed = 1 was injected, but 0 read"):
         refuse_other_parameters(notebook, injected)
 
 
