@@ -53,7 +53,8 @@ class Settings:
 def read_parameters(part, namespace):
     """Take a part's parameters from a notebook's variables, check them and open its folder.
 
-    From here on the kernel reloads helpers that are edited, and trains with one BLAS thread.
+    From here on the kernel trains with one BLAS thread and, unless papermill has injected
+    parameters, reloads helpers that are edited: an unattended run keeps the code it began with.
 
     Parameters
     ----------
@@ -76,14 +77,16 @@ def read_parameters(part, namespace):
         The helpers are those of another project, or are installed without the project's folder.
     """
     check_project()
-    reload_edits()
     one_blas_thread()
+    history = namespace.get("In", [])
+    if not injected_cells(history):
+        reload_edits()
     kind = PARTS[part]
     for name in kind.model_fields:
         if name not in namespace:
             raise ParameterError(f"{name} is not set: run the parameters cell first")
     parameters = kind(**{name: namespace[name] for name in kind.model_fields})
-    check_injected(parameters.model_dump(), namespace.get("In", []))
+    check_injected(parameters.model_dump(), history)
     folder = open_folder(parameters.output_dir)
     namespace[RECORDED] = {}
     return Settings(parameters, folder, namespace[RECORDED])
@@ -118,6 +121,11 @@ def reload_edits():
         shell.run_line_magic("autoreload", "2")
 
 
+def injected_cells(history):
+    """List the cells among those that were run by which papermill has set parameters."""
+    return [cell for cell in history if cell.partition("\n")[0] == INJECTED]
+
+
 def check_injected(read, history):
     """Compare what is read with what papermill's cell, if there was one, has set.
 
@@ -136,7 +144,7 @@ def check_injected(read, history):
     ParameterError
         Names the parameter and both values; or what was injected is unknown.
     """
-    injected = [cell for cell in history if cell.partition("\n")[0] == INJECTED]
+    injected = injected_cells(history)
     values = cells.assigned(injected[-1]) if injected else {}
     for name in sorted(values, key=FOLDERS.__contains__):  # what was typed comes first
         value = values[name]

@@ -121,11 +121,16 @@ def run_cells(project, *sources):
     return [cell.outputs for cell in book.cells]
 
 
-def test_in_a_kernel_edits_are_live_and_shown_and_errors_are_one_line(tmp_path, values):
-    shutil.copytree(files.PROJECT / "helpers", tmp_path / "helpers")
-    (tmp_path / "notebooks").mkdir()
-    with open(tmp_path / "helpers" / "network.py", "a", encoding="utf-8") as file:
+def make_project(folder):
+    """Copy the helpers, with a function that can be edited."""
+    shutil.copytree(files.PROJECT / "helpers", folder / "helpers")
+    (folder / "notebooks").mkdir()
+    with open(folder / "helpers" / "network.py", "a", encoding="utf-8") as file:
         file.write("\n\ndef times(x):\n    return 2 * x\n")
+
+
+def test_in_a_kernel_edits_are_live_and_shown_and_errors_are_one_line(tmp_path, values):
+    make_project(tmp_path)
     *_, value, shown, last = run_cells(
         tmp_path,
         START.format(values),
@@ -138,3 +143,15 @@ def test_in_a_kernel_edits_are_live_and_shown_and_errors_are_one_line(tmp_path, 
     source = "# helpers.network\ndef times(x):\n    return 3 * x"
     assert shown[0].data["text/plain"] == source
     assert last[1].traceback == ["RecordError: x = 2   (FAILED: must be at most 1)"]
+
+
+def test_a_run_whose_parameters_were_injected_keeps_the_code_it_began_with(tmp_path, values):
+    make_project(tmp_path)
+    *_, value = run_cells(
+        tmp_path,
+        f"# Parameters\nnum_images = {values['num_images']}",
+        START.format(values),
+        f"from helpers.network import times\n{EDIT}",
+        "times(2)",
+    )
+    assert value[0].data["text/plain"] == "4"
