@@ -10,7 +10,7 @@ MB = 1_000_000
 
 @pytest.mark.parametrize(
     ("wanted", "cores", "megabytes", "number"),
-    [(8, 2, 10_000, 8), (0, 3, 10_000, 3), (8, 2, 3.5 * 320, 3), (8, 2, 0, 1), (1, 2, 10_000, 1)],
+    [(8, 2, 10_000, 8), (0, 3, 10_000, 3), (8, 2, 3.5 * 320, 3), (8, 2, 0, 1)],
 )
 def test_there_are_no_more_processes_than_memory_for_them(
     monkeypatch, wanted, cores, megabytes, number
