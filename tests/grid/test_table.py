@@ -20,7 +20,7 @@ def table(*runs):
 
 def test_a_row_says_what_was_run_and_found():
     frame = table((0.8712, 0.41234, 0.01, 3), (NAN, NAN, 0.5, 0))
-    assert list(frame) == list(grid_table.TYPES) and list(frame)[:5] == grid_table.FACTORS
+    assert list(frame) == list(grid_table.TYPES)
     layers, training = [2, 30, 0.01, 16, 50, "784-30-30-10"], [0.0, "constant", 0, 3, 0]
     assert frame.iloc[0].to_list() == [*layers, *training, 0.41234, 0.8712, False]
     assert frame.diverged.to_list() == [False, True]
@@ -36,11 +36,9 @@ RECIPES = [
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_row_gives_its_recipe_back(recipe, tmp_path):
     path = tmp_path / "t.csv"
-    frame = grid_table.to_frame([Run(recipe, 0.4, 0.8, np.zeros(1), 0.0)])
-    grid_table.write_table(path, frame)
-    for table in frame, grid_table.read_table(path):
-        [row] = table.itertuples()
-        assert grid_table.recipe_of(row) == recipe
+    grid_table.write_table(path, grid_table.to_frame([Run(recipe, 0.4, 0.8, np.zeros(1))]))
+    [row] = grid_table.read_table(path).itertuples()
+    assert grid_table.recipe_of(row) == recipe
 
 
 def test_ranking_is_by_accuracy_then_cross_entropy():
