@@ -12,7 +12,6 @@ import itertools
 import json
 import math
 import os
-import platform
 import re
 import statistics
 import time
@@ -40,12 +39,13 @@ COLUMNS = {
 
 def main():
     """Measure or reuse; write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reuse", action="store_true", help="measure nothing, read steps.json")
     if not parser.parse_args().reuse:
-        write_steps(measure())
+        measured = json.dumps(measure(), indent=1)
+        STEPS.write_text(f"{measured}\n", "utf-8")
     page = README.read_text("utf-8")
-    README.write_text(with_speed(page, read_steps()), "utf-8")
+    README.write_text(with_speed(page), "utf-8")
 
 
 # ---- measuring
@@ -59,25 +59,21 @@ def measure():
     from threadpoolctl import threadpool_limits
 
     from helpers import data
-    from helpers.grid.machine import machine
+    from helpers.grid.machine import blas_kernels
     from tests.benchmarks.contenders import MAKERS
 
     torch.set_num_threads(1)
     training, _ = data.load_training()
-    kernels = machine()["kernels"]
-    wall, cpu = time.perf_counter(), time.process_time()
     shapes = []
     with threadpool_limits(1):
         for shape in SHAPES:
             runs = {name: make(shape, training) for name, make in MAKERS.items()}
             shapes.append({"shape": shape, "microseconds": take_turns(runs)})
             print(f"{len(shapes):2} of {len(SHAPES)} shapes", flush=True)
-    share = (time.process_time() - cpu) / (time.perf_counter() - wall)
     return {
-        "kernels": kernels,
+        "kernels": blas_kernels(),
         "cpu": cpu_model(),
         "versions": {name: version(name) for name in PACKAGES},
-        "share of a core": round(share, 3),
         "shapes": shapes,
     }
 
@@ -108,22 +104,10 @@ def cpu_model():
     file = Path("/proc/cpuinfo")
     content = file.read_text("utf-8") if file.exists() else ""
     line = re.search(r"^model name\s*: (.*)", content, re.MULTILINE)
-    return line[1] if line else platform.processor()
+    return line[1] if line else "unknown"
 
 
 # ---- what follows from the figures
-
-
-def read_steps():
-    """Read what was measured."""
-    return json.loads(STEPS.read_text("utf-8"))
-
-
-def write_steps(measured):
-    """Write what was measured, a line for each shape."""
-    lines = ",\n".join(f"  {json.dumps(each)}" for each in measured["shapes"])
-    head = json.dumps(measured | {"shapes": []}, indent=1).removesuffix("[]\n}")
-    STEPS.write_text(f"{head}[\n{lines}\n ]\n}}\n", "utf-8")
 
 
 def microseconds(measured):
@@ -164,9 +148,10 @@ def speed_table(measured):
     return "\n".join(lines) + "\n"
 
 
-def with_speed(page, measured):
-    """Put the table into the text of the README."""
-    return BLOCK.sub(lambda block: block[1] + speed_table(measured) + block[3], page)
+def with_speed(page):
+    """Put the table of steps.json into the text of the README."""
+    table = speed_table(json.loads(STEPS.read_text("utf-8")))
+    return BLOCK.sub(lambda block: block[1] + table + block[3], page)
 
 
 if __name__ == "__main__":

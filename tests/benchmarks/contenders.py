@@ -43,13 +43,13 @@ def running(draw, step, num_networks=1):
     return run
 
 
-def fast_step(shape, training, depths=None):
-    """This project's fast step: one network, or three rates for each of some depths at once."""
+def fast_step(shape, training, depths=(), rates=RATES[:1]):
+    """This project's fast step: one network, or several depths and rates at once."""
     num_units, num_hidden_layers, batch_size = shape
     recipes = []
     for depth in depths or [num_hidden_layers]:
         sizes = layer_sizes((num_units, depth, batch_size))
-        for rate in RATES if depths else RATES[:1]:
+        for rate in rates:
             recipes.append(Recipe(sizes, 100, batch_size, rate))
     stack = Stack(networks_of(recipes), training)
     stack.set_rates(0)
@@ -74,18 +74,18 @@ def course_step(shape, training):
 
 
 def pytorch(shape, training):
-    """PyTorch, eager: nn.Sequential, CrossEntropyLoss, SGD, minibatches by index_select."""
+    """PyTorch, eager: nn.Sequential, cross_entropy, SGD, minibatches by index_select."""
     images, labels = map(torch.from_numpy, training)
     layers = []
     for n_in, n_out in itertools.pairwise(layer_sizes(shape)):
         layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers[:-1])
-    loss = torch.nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 
     def step(batch):
         optimizer.zero_grad()
-        loss(model(images.index_select(0, batch)), labels.index_select(0, batch)).backward()
+        logits = model(images.index_select(0, batch))
+        torch.nn.functional.cross_entropy(logits, labels.index_select(0, batch)).backward()
         optimizer.step()
 
     return running(lambda: torch.randperm(len(labels)).split(shape[-1]), step)
@@ -122,7 +122,7 @@ def scikit_learn(shape, training):
 
 
 def jax_scan(shape, training, num_networks=1):
-    """JAX: one compiled scan over an epoch, with one network or several side by side (vmap).
+    """JAX: one compiled scan over an epoch of networks side by side (vmap), be it only one.
 
     Written for speed: activations with the features first (10 to 20 % faster than images first),
     minibatches gathered inside the scan without bounds checks, the weights' buffers donated.
@@ -146,24 +146,19 @@ def jax_scan(shape, training, num_networks=1):
 
 
 def jax_weights(shape, num_networks):
-    """Draw weights as JAX's arrays; several networks have a leading axis."""
+    """Draw weights as JAX's arrays, with a leading axis of networks."""
     sizes = layer_sizes(shape)
     layers = network.unpack(network.init_weights(sizes, 0, np.float32), sizes)
-    weights = [(jnp.asarray(W), jnp.asarray(b[:, None])) for W, b in layers]
-    if num_networks == 1:
-        return weights
-    return jax.tree.map(lambda array: jnp.stack([array] * num_networks), weights)
+    columns = [(W, b[:, None]) for W, b in layers]
+    return jax.tree.map(lambda array: jnp.stack([array] * num_networks), columns)
 
 
 def jax_epoch(training, num_networks):
     """Make the function that takes all the steps of an epoch."""
     images = jnp.asarray(training.images)
     labels = jnp.asarray(training.labels, jnp.int32)
-    gradient_of = jax.grad(jax_loss)
-    rates = RATES[0]
-    if num_networks > 1:
-        gradient_of = jax.vmap(gradient_of, (0, None, None))
-        rates = jnp.resize(jnp.asarray(RATES, jnp.float32), num_networks)[:, None, None]
+    gradient_of = jax.vmap(jax.grad(jax_loss), (0, None, None))
+    rates = jnp.resize(jnp.asarray(RATES, jnp.float32), num_networks)[:, None, None]
 
     def step(weights, batch):
         x = images.at[batch].get(mode="promise_in_bounds")
@@ -189,7 +184,7 @@ def jax_loss(weights, x, y):
 
 
 MAKERS = {
-    "stack": partial(fast_step, depths=(3, 4, 5)),
+    "stack": partial(fast_step, depths=(3, 4, 5), rates=RATES),
     "alone": fast_step,
     "course": course_step,
     "jax": jax_scan,

@@ -10,8 +10,8 @@ ONE_ENTRY = "one entry off by 1e-6"
 SMALL = {ONE_ENTRY, "1e-8 added under the softmax, for safety", "rounded to float32 on the way out"}
 
 
-def a_problem(layer_sizes=(12, 8, 8, 8, 4), num_images=5, alpha=1e-3):
-    return problems.a_problem(layer_sizes, num_images, alpha)
+def a_problem(alpha=1e-3):
+    return problems.a_problem((12, 8, 8, 8, 4), 5, alpha)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,6 @@ def test_complex_steps_catch_every_fault_and_coarse_checks_the_gross_ones(trials
 def test_a_fault_that_does_not_fit_the_code_gives_a_row_that_says_so(monkeypatch):
     end = "return gradient[::-1]"
     faults = {
-        "absent": ("no such text", ""),
         "ambiguous": ("import", ""),
         "stale": (end, "return gradients[::-1]"),
         "not a number": (end, f"gradient[0][1][0] = np.nan; {end}"),
@@ -46,7 +45,6 @@ def test_a_fault_that_does_not_fit_the_code_gives_a_row_that_says_so(monkeypatch
     monkeypatch.setattr(broken_gradients, "FAULTS", faults)
     right, *misfits, nan = broken_gradients.table(broken_gradients.try_all(*a_problem()))
     notes = [
-        "absent: does not fit the present code: 'no such text' is not in it once",
         "ambiguous: does not fit the present code: 'import' is not in it once",
         "stale: does not fit the present code: name 'gradients' is not defined",
     ]
@@ -55,12 +53,8 @@ def test_a_fault_that_does_not_fit_the_code_gives_a_row_that_says_so(monkeypatch
     assert [str(row).count("'(") for row in (right, nan)] == [len(LIMITS), 0]
 
 
-@pytest.mark.parametrize(
-    ("change", "harmless"),
-    [({"num_images": 1}, "1/n"), ({"alpha": 0}, "L2"), ({"layer_sizes": (9, 8, 4)}, "transpose")],
-)
-def test_faults_without_effect_are_named_as_such(change, harmless):
-    _, *trials = broken_gradients.try_all(*a_problem(**change))
+def test_faults_without_effect_are_named_as_such():
+    _, *trials = broken_gradients.try_all(*a_problem(alpha=0))
     for trial in trials:
-        expected = "changes nothing in this network" if harmless in trial.name else ""
+        expected = "changes nothing in this network" if "L2" in trial.name else ""
         assert trial.note == expected

@@ -1,9 +1,6 @@
 """Fashion-MNIST: the real files, and files that are not what they should be."""
 
 import gzip
-import re
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,21 +9,13 @@ from helpers import data, files
 from helpers.data import DataError
 from helpers.files import DATA
 
-README = " ".join((DATA / "README.md").read_text("utf-8").split())
-
-
 # ---- the real files
 
 
-def test_the_four_files_are_those_of_the_readme():
-    data.verify()
-    for name, sha256 in data.SHA256.items():
-        assert re.search(rf"`{name}-ubyte.gz` [^`]* `[0-9a-f]*` \| `{sha256}`", README)
-
-
 def test_the_readme_names_the_classes_in_order():
+    readme = (DATA / "README.md").read_text("utf-8")
     for label, name in enumerate(data.CLASS_NAMES):
-        assert f"| {label} | {name} |" in README
+        assert f"| {label} | {name} |" in readme
 
 
 def test_the_test_images_and_their_labels():
@@ -55,27 +44,26 @@ def test_the_split_is_a_seeded_permutation():
 def test_images_that_are_shared_cannot_be_changed():
     training, _ = data.load_training()
     assert training.images is data.load_training()[0].images
-    with pytest.raises(ValueError, match="read-only"):
-        training.images[0, 0] = 0
+    assert not training.images.flags.writeable
 
 
 # ---- files that are not what they should be
 
-BAD_FILES = {
-    "missing": (Path.unlink, "cannot be read (No such file or directory)"),
-    "of another data set": (lambda path: path.write_bytes(b"MNIST"), "not the original file"),
-}
 
-
-@pytest.mark.parametrize(("spoil", "reason"), BAD_FILES.values(), ids=BAD_FILES)
-def test_a_bad_file_is_refused(tmp_path, monkeypatch, spoil, reason):
-    shutil.copytree(DATA, tmp_path, dirs_exist_ok=True)
+@pytest.mark.parametrize(
+    ("read", "first"),
+    [(data.load_test, "t10k-labels-idx1-ubyte.gz"), (data.verify, "train-images-idx3-ubyte.gz")],
+)
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_bad_file_is_refused(tmp_path, monkeypatch, read, first, is_there):
     monkeypatch.setattr(files, "DATA", tmp_path)
-    name = "t10k-images-idx3-ubyte.gz"
-    spoil(tmp_path / name)
-    for read in data.load_test, data.verify:
-        with pytest.raises(DataError) as error:
-            read()
-        line = str(error.value)
-        assert line.startswith(f"{name}: {reason}") and "\n" not in line
-        assert line.endswith(f"or from {data.SOURCE}/{name}")
+    reason = "cannot be read (No such file or directory)"
+    if is_there:
+        reason = "not the original file"
+        for name in data.SHA256:
+            (tmp_path / f"{name}-ubyte.gz").write_bytes(b"of another data set")
+    with pytest.raises(DataError) as error:
+        read()
+    line = str(error.value)
+    assert line.startswith(f"{first}: {reason}") and "\n" not in line
+    assert line.endswith(f"or from {data.SOURCE}/{first}")

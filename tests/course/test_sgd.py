@@ -111,13 +111,6 @@ def test_an_interrupt_before_the_first_epoch_is_complete_is_told(monkeypatch, fu
         train()
 
 
-def test_without_epochs_the_initial_weights_are_complete():
-    trained = train(num_epochs=0, on_epoch=interrupt_at(1))
-    assert not trained.interrupted
-    expected = network.init_weights(SIZES, 0, np.float32)
-    np.testing.assert_array_equal(trained.weights, expected, strict=True)
-
-
 @pytest.mark.filterwarnings("error")
 def test_divergence_names_epoch_and_step_and_keeps_the_curves(monkeypatch):
     # L2 alone makes each matrix 1 - 0.001 * 2400 = -1.4 times as large a step, slowly enough that
@@ -204,8 +197,7 @@ def blas_threads():
 
 
 @pytest.mark.parametrize(
-    "call",
-    [train, lambda: sgd.step_losses(RECIPE, DATA, 1), lambda: sgd.evaluate(LAYERS, DATA)],
+    "call", [lambda: sgd.step_losses(RECIPE, DATA, 1), lambda: sgd.evaluate(LAYERS, DATA)]
 )
 def test_blas_is_held_to_one_thread_from_the_first_training_on(call):
     threadpool_limits(2, user_api="blas")

@@ -1,6 +1,5 @@
-"""A grid of sixteen runs that trains in a second, and when jobs are done, for the tests."""
+"""A grid of sixteen runs that trains in a second, for the tests."""
 
-import heapq
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -30,11 +29,3 @@ def content(trained):
     """What must be the same however the runs were trained."""
     runs = sorted(trained.values(), key=lambda run: repr(run.recipe))
     return to_frame(runs).to_csv(), [run.weights.tobytes() for run in runs]
-
-
-def time_needed(jobs, num_workers):
-    """When workers are done with jobs, the longest first, in units of cost."""
-    busy_until = [0.0] * num_workers
-    for cost in sorted((job.cost for job in jobs), reverse=True):
-        heapq.heapreplace(busy_until, busy_until[0] + cost)
-    return max(busy_until)

@@ -34,7 +34,3 @@ def test_paired_effects_by_hand():
     assert rates[4:] == pytest.approx((0.02, np.nan, 1), nan_ok=True)
     assert epochs[:4] == ("num_epochs", 50, 100, 3)
     assert epochs[4:] == pytest.approx((0, 0.02, 1))
-
-
-def test_one_run_has_no_effects():
-    assert effects.paired_effects(a_table({(30, 0.01, 50, 0): 0.8})).empty
