@@ -100,7 +100,8 @@ class _Search:
         self.runs = {}
         """Recipe -> Run."""
         self.jobs = {}
-        """Future -> its job, of those that are not finished."""
+        """Future -> its job, of those that are not finished, in the order of handing in."""
+        self.num_workers = 1
         self.start = time.monotonic()
         self.cost_trained = 0.0
         self.last_finished = self.start
@@ -128,9 +129,10 @@ class _Search:
 
     def train(self, executor):
         """Hand in jobs until nothing is missing."""
+        self.num_workers = executor.num_workers
         try:
             while self.new or self.jobs:
-                for job in self.make_jobs(executor.num_workers):
+                for job in self.make_jobs():
                     future = executor.submit(train_job, job, self.folder.identity)
                     self.jobs[future] = job
                     self.collect(seconds=0)  # one worker has trained it by now
@@ -139,9 +141,9 @@ class _Search:
             for future in self.jobs:
                 future.cancel()
 
-    def make_jobs(self, num_workers):
+    def make_jobs(self):
         """Make jobs of all new recipes, the most urgent one first."""
-        new_jobs = make_jobs(self.new, num_workers)
+        new_jobs = make_jobs(self.new, self.num_workers)
         self.new = []
         return sorted(new_jobs, key=self.urgency, reverse=True)
 
@@ -185,8 +187,10 @@ class _Search:
         quiet = now - self.last_finished
         words = [f"{_clock(now - self.start)} elapsed"]
         if self.cost_trained:
-            per_cost = (self.last_finished - self.start) / self.cost_trained
-            left = per_cost * total_cost(self.jobs.values()) - quiet
+            in_training = list(self.jobs.values())[: self.num_workers]
+            half = total_cost(in_training) / 2  # they are about half done
+            per_cost = (self.last_finished - self.start) / (self.cost_trained + half)
+            left = per_cost * (total_cost(self.jobs.values()) - half) - quiet
             words.append(f"about {_clock(max(left, 0))} left")
         if quiet >= QUIET_SECONDS:
             words.append(f"no job has finished for {_clock(quiet)}")

@@ -227,14 +227,15 @@ def test_a_diverging_member_is_marked_and_disturbs_nobody(expected, tmp_path):
 def test_the_time_left_is_in_proportion_to_the_cost_of_jobs(tmp_path, monkeypatch):
     state = search._Search(runs.RunFolder(tmp_path, {}), [], None, None)
     [job] = jobs.group(stack.networks_of(recipes(num_epochs=[3], batch_size=[100])))
-    state.wanted, state.jobs = set(job.recipes), {"its future": job}
-    state.start, state.last_finished = 1000.0, 1030.0  # three such jobs in 30 seconds
+    state.wanted = set(job.recipes)
+    state.jobs = {"in training": job, "waits": job}
+    state.start, state.last_finished = 1000.0, 1035.0  # three such jobs and half of another one
     state.cost_trained = 3 * job.cost
     for now, line in [
-        (1032.0, "0 of 4 runs, 0:00:32 elapsed, about 0:00:08 left"),
+        (1037.0, "0 of 4 runs, 0:00:37 elapsed, about 0:00:13 left"),
         (
-            1090.0,
-            "0 of 4 runs, 0:01:30 elapsed, about 0:00:00 left, no job has finished for 0:01:00",
+            1095.0,
+            "0 of 4 runs, 0:01:35 elapsed, about 0:00:00 left, no job has finished for 0:01:00",
         ),
     ]:
         monkeypatch.setattr(search.time, "monotonic", lambda now=now: now)
