@@ -47,7 +47,7 @@ def networks_of(recipes):
     return {max(runs, key=lambda recipe: recipe.num_epochs): runs for runs in runs_of.values()}
 
 
-def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: None):
+def train(recipes, training, dtype=np.float32):
     """Train runs as one stack.
 
     Parameters
@@ -56,9 +56,6 @@ def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: Non
         With one batch_size, and one width of all hidden layers or equal layer_sizes.
     training : helpers.data.Images
     dtype : dtype
-    on_epoch : callable
-        Called after each epoch, epoch 0 included, with its number and with {recipe: weights} of
-        the runs that end with it.
 
     Returns
     -------
@@ -70,10 +67,10 @@ def train(recipes, training, dtype=np.float32, on_epoch=lambda epoch, ended: Non
     ValueError
         If the recipes cannot share a stack.
     """
-    return train_networks(networks_of(recipes), training, dtype, on_epoch)
+    return train_networks(networks_of(recipes), training, dtype)
 
 
-def train_networks(networks, training, dtype=np.float32, on_epoch=lambda epoch, ended: None):
+def train_networks(networks, training, dtype=np.float32):
     """Train what `networks_of` gives; else as `train`."""
     stack = Stack(networks, training, dtype)
     recipes = [recipe for runs in networks.values() for recipe in runs]
@@ -84,10 +81,9 @@ def train_networks(networks, training, dtype=np.float32, on_epoch=lambda epoch, 
         for epoch in range(1 + max(recipe.num_epochs for recipe in recipes)):
             if epoch > 0:
                 train_epoch(stack, epoch - 1, means)
-            ends_here = [recipe for recipe in recipes if recipe.num_epochs == epoch]
-            ended = {recipe: means[recipe].over(stack.read(recipe)) for recipe in ends_here}
-            on_epoch(epoch, ended)
-            trained |= ended
+            for recipe in recipes:
+                if recipe.num_epochs == epoch:
+                    trained[recipe] = means[recipe].over(stack.read(recipe))
     return trained
 
 
