@@ -39,7 +39,14 @@ exit status: 0 done; 1 a part failed; 2 refused, nothing was run; 128 + the sign
 
 
 class RequestError(OneLineError):
-    """What the command needs is damaged."""
+    """The command's words cannot be read, or what it needs is damaged."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose refusals are one line."""
+
+    def error(self, message):
+        raise RequestError(f"{message}; {PROGRAM} --help lists all options")
 
 
 def main(words):
@@ -97,7 +104,7 @@ def read_words(words):
 
 
 def _parser(words):
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=PROGRAM,
         usage="%(prog)s [PART ...] [options]",
         description=ABOUT,

@@ -41,12 +41,10 @@ def test_a_bad_request_is_refused(refused, typed):
     assert BAD[typed] in refused(*typed.split(" "))
 
 
-def test_no_folder_of_this_machine(capsys):
-    with pytest.raises(SystemExit) as ending:
-        read_words(["a", "--output", "s3://bucket/run1"])
-    assert ending.value.code == 2
+def test_no_folder_of_this_machine_and_no_option_is_one_line_too(refused):
     words = "--output: 's3://bucket/run1' should be a folder on this machine"
-    assert words in capsys.readouterr().err
+    assert words in refused("a", "--output", "s3://bucket/run1")
+    assert "unrecognized arguments: --outptu" in refused("a", "--outptu", "x")
 
 
 NO_LANGUAGE = '{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"name": "python3"}}}'
