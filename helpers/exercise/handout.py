@@ -29,14 +29,17 @@ COPIED = [
     *COURSE,
     "helpers/exercise/check.py",
     "helpers/figures/*.*",
-    *(f"helpers/grid/{name}.py" for name in ("beyond", "effects", "listing", "machine", "table")),
+    *(
+        f"helpers/grid/{name}.py"
+        for name in ("beyond", "effects", "listing", "machine", "runs", "table")
+    ),
     "helpers/notebook/*.py",
     "data/*",
     "outputs/best_model*",
     "outputs/first_layer_*",
     "LICENSE",
 ]
-LEFT_OUT = {"__main__.py", "broken_gradients.py", "runs.py"}
+LEFT_OUT = {"helpers/__main__.py", "helpers/broken_gradients.py", "helpers/notebook/runs.py"}
 CELLS_LEFT_OUT = {"full", cells.INJECTED_TAG}
 IN_CELLS = {
     "import broken_gradients, data": "import data",
@@ -80,8 +83,9 @@ def copy(patterns, folder):
     """Copy files of the project, at the same paths, into another folder."""
     for pattern in patterns:
         for path in PROJECT.glob(pattern):
-            target = folder / path.relative_to(PROJECT)
-            if path.is_file() and path.name not in LEFT_OUT:
+            name = path.relative_to(PROJECT).as_posix()
+            target = folder / name
+            if path.is_file() and name not in LEFT_OUT:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, target)
 
